@@ -1,0 +1,28 @@
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: quickstart test soak lint install
+
+quickstart: install  ## simulate a shop, train on its click log, evaluate, export, serve and ask
+	PATH="$(CURDIR)/.venv/bin:$$PATH" bash pipelines/quickstart.sh
+
+test: install lint  ## what every change must pass
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not soak"
+
+soak: install  ## what takes longer: long kills, big logs, many trials
+	.venv/bin/python -m pytest -m soak
+
+lint: install
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+install: .venv/installed
+
+.venv/installed: setup.cfg constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo "tfr_listbert needs Python 3.11, the newest that TensorFlow Ranking supports: install it, or name it with 'make PYTHON=/path/to/python3.11 ...'." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --editable ".[serving,test]"
+	.venv/bin/python -m pip check
+	touch $@

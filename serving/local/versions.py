@@ -1,0 +1,278 @@
+"""Models and their versions: loaded from `<base path>/<number>/`, polled, swapped without dropping a request.
+
+A version is run as TensorFlow Serving runs it: a session over the SavedModel's graph, fed by signature.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401, registers the SentencePiece kernels that exported rankers use
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
+
+from .sources import ModelSource, find_versions
+from .warmup import warm_up
+
+LOGGER = logging.getLogger("serving.local")
+
+WARMUP_SECONDS = 600.0
+"""Longest run of one warm-up request."""
+
+
+class LoadedVersion:
+    """One version of a model, ready to answer. Thread-safe."""
+
+    def __init__(self, folder: Path, number: int):
+        """Loads the SavedModel in `folder` and warms it up.
+
+        Raises:
+            OSError, tf.errors.OpError: if it is no SavedModel or does not load, or a warm-up request fails.
+        """
+        self.number = number
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        try:
+            with self._session.graph.as_default():
+                self._meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+            warm_up(folder, lambda name, inputs: self.predict(name, inputs, WARMUP_SECONDS))
+        except BaseException:
+            self._session.close()
+            raise
+        self._users = 0
+        self._is_idle = threading.Condition()
+
+    @property
+    def signatures(self) -> Mapping[str, SignatureDef]:
+        """The SavedModel's SignatureDef by name."""
+        return self._meta_graph.signature_def
+
+    def get_signature(self, name: str) -> SignatureDef:
+        """Returns the SignatureDef called `name`.
+
+        Raises:
+            InvalidArgumentError: if there is none.
+        """
+        if name not in self.signatures:
+            raise tf.errors.InvalidArgumentError(
+                None, None, f'Serving signature name: "{name}" not found in signature def'
+            )
+        return self.signatures[name]
+
+    def predict(
+        self, signature_name: str, inputs: Mapping[str, np.ndarray], timeout_seconds: float
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs of a signature by name, strings as object arrays of bytes.
+
+        Raises:
+            OpError: what the graph answered; InvalidArgumentError for a tensor of a shape that the signature excludes.
+        """
+        signature = self.get_signature(signature_name)
+        if inputs.keys() != signature.inputs.keys():
+            expected = ", ".join(sorted(signature.inputs))
+            raise tf.errors.InvalidArgumentError(None, None, f"{signature_name} takes {expected}; got {sorted(inputs)}")
+        feeds = {signature.inputs[name].name: array for name, array in inputs.items()}
+        fetches = {name: info.name for name, info in signature.outputs.items()}
+        options = tf.compat.v1.RunOptions(timeout_in_ms=max(1, round(timeout_seconds * 1000)))
+        try:
+            outputs = self._session.run(fetches, feeds, options=options)
+        except ValueError as error:  # the feed's shape, the one thing that a session checks in Python
+            raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
+        return {name: _as_array(value) for name, value in outputs.items()}
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[LoadedVersion]:
+        """Keeps the version open for the length of a request; enter it under the lock under which it was found."""
+        with self._is_idle:
+            self._users += 1
+        try:
+            yield self
+        finally:
+            with self._is_idle:
+                self._users -= 1
+                self._is_idle.notify_all()
+
+    def close(self) -> None:
+        """Waits for the requests in flight and frees the session."""
+        with self._is_idle:
+            self._is_idle.wait_for(lambda: self._users == 0)
+        self._session.close()
+
+
+class Model:
+    """A model's versions as they come and go. Thread-safe."""
+
+    def __init__(self, source: ModelSource):
+        """Makes the model without any version; `refresh` loads them."""
+        self.source = source
+        self._lock = threading.Lock()
+        self._loaded: dict[int, LoadedVersion] = {}
+        self._statuses: dict[int, ModelVersionStatus] = {}
+        self._failed: dict[int, int] = {}  # modification time of each folder that did not load
+
+    def refresh(self) -> None:
+        """Loads versions that are new, then unloads those that are no longer wanted."""
+        wanted = self._find_wanted()
+        for number, folder in wanted.items():
+            if number not in self._loaded and self._failed.get(number) != folder.stat().st_mtime_ns:
+                self._load(number, folder)
+        if not wanted or any(number in self._loaded for number in wanted):
+            for number in [number for number in self._loaded if number not in wanted]:
+                self._unload(number)
+
+    @contextlib.contextmanager
+    def use(self, number: int | None = None, label: str | None = None) -> Iterator[LoadedVersion]:
+        """Gives the version with that number or label, the newest one without, and keeps it open meanwhile.
+
+        Raises:
+            NotFoundError: if no such version is loaded.
+            InvalidArgumentError: for an unknown label.
+        """
+        if label is not None:
+            if label not in self.source.labels:
+                raise tf.errors.InvalidArgumentError(None, None, f"Unrecognized servable version label: {label}")
+            number = self.source.labels[label]
+        with contextlib.ExitStack() as stack:
+            with self._lock:
+                wanted = max(self._loaded, default=None) if number is None else number
+                if wanted not in self._loaded:
+                    specific = "Latest" if number is None else "Specific"
+                    place = self.source.name if number is None else f"{self.source.name}, {number}"
+                    raise tf.errors.NotFoundError(None, None, f"Servable not found for request: {specific}({place})")
+                version = stack.enter_context(self._loaded[wanted].in_use())
+            yield version
+
+    def statuses(self, number: int | None = None) -> list[ModelVersionStatus]:
+        """Returns the state of one version, or of every version seen so far.
+
+        Raises:
+            NotFoundError: if there is none.
+        """
+        with self._lock:
+            chosen = [self._statuses[key] for key in sorted(self._statuses) if number in (None, key)]
+        if not chosen:
+            what = "any versions" if number is None else f"version {number}"
+            raise tf.errors.NotFoundError(None, None, f"Could not find {what} of model {self.source.name}")
+        return chosen
+
+    def require_version(self) -> None:
+        """Checks that a version is loaded.
+
+        Raises:
+            FailedPreconditionError: if none is; the message says why.
+        """
+        if not self._loaded:
+            reasons = [f"version {status.version}: {status.status.error_message}" for status in self._statuses.values()]
+            place = f"model {self.source.name!r} has no version under {self.source.base_path} that loads"
+            raise tf.errors.FailedPreconditionError(None, None, "; ".join([place, *reasons]))
+
+    def close(self) -> None:
+        """Unloads every version."""
+        for number in list(self._loaded):
+            self._unload(number)
+
+    def _find_wanted(self) -> dict[int, Path]:
+        found = find_versions(self.source.base_path)
+        if self.source.versions:
+            return {number: found[number] for number in self.source.versions if number in found}
+        return {max(found): found[max(found)]} if found else {}
+
+    def _load(self, number: int, folder: Path) -> None:
+        self._set_status(number, ModelVersionStatus.LOADING)
+        modified = folder.stat().st_mtime_ns
+        try:
+            version = LoadedVersion(folder, number)
+        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+            LOGGER.error("Model %s version %d did not load: %s", self.source.name, number, error)
+            self._failed[number] = modified
+            self._set_status(
+                number, ModelVersionStatus.END, getattr(error, "error_code", tf.errors.UNKNOWN), str(error)
+            )
+            return
+        with self._lock:
+            self._loaded[number] = version
+        self._set_status(number, ModelVersionStatus.AVAILABLE)
+        LOGGER.info("Model %s version %d is available.", self.source.name, number)
+
+    def _unload(self, number: int) -> None:
+        with self._lock:
+            version = self._loaded.pop(number)
+        self._set_status(number, ModelVersionStatus.UNLOADING)
+        version.close()
+        self._set_status(number, ModelVersionStatus.END)
+        LOGGER.info("Model %s version %d is unloaded.", self.source.name, number)
+
+    def _set_status(self, number: int, state: int, code: int = 0, message: str = "") -> None:
+        status = ModelVersionStatus(version=number, state=state)
+        status.status.error_code = code
+        status.status.error_message = message
+        with self._lock:
+            self._statuses[number] = status
+
+
+class ModelManager:
+    """All models of a server, and the thread that polls for their new versions; lives as a `with` block."""
+
+    def __init__(self, sources: Sequence[ModelSource], poll_seconds: float = 1.0):
+        """Makes the models; the `with` block loads them."""
+        self._models = {source.name: Model(source) for source in sources}
+        self._poll_seconds = poll_seconds
+        self._is_stopping = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="version-poller", daemon=True)
+
+    def __enter__(self) -> ModelManager:
+        """Loads the first versions and starts to poll.
+
+        Raises:
+            FailedPreconditionError: if a model has no version that loads.
+        """
+        for model in self._models.values():
+            model.refresh()
+            model.require_version()
+        self._poller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops to poll and unloads everything, once requests in flight are answered."""
+        self._is_stopping.set()
+        self._poller.join()
+        for model in self._models.values():
+            model.close()
+
+    def get(self, name: str) -> Model | None:
+        """Returns the model called `name`, None if there is none."""
+        return self._models.get(name)
+
+    @contextlib.contextmanager
+    def use(self, name: str, number: int | None = None, label: str | None = None) -> Iterator[LoadedVersion]:
+        """Gives a version of the model called `name`, as `Model.use` does.
+
+        Raises:
+            NotFoundError: if no such model or version is loaded.
+            InvalidArgumentError: if no such label is set, or both number and label are given.
+        """
+        model = self._models.get(name)
+        if model is None and label is not None:
+            raise tf.errors.InvalidArgumentError(None, None, f"Unrecognized servable version label: {label}")
+        if model is None:
+            place = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+            raise tf.errors.NotFoundError(None, None, f"Servable not found for request: {place}")
+        with model.use(number, label) as version:
+            yield version
+
+    def _poll(self) -> None:
+        while not self._is_stopping.wait(self._poll_seconds):
+            for model in self._models.values():
+                try:
+                    model.refresh()
+                except OSError as error:  # a folder that vanished between two looks; the next round sees it as it is
+                    LOGGER.warning("Model %s could not be polled: %s", model.source.name, error)
+
+
+def _as_array(value: object) -> np.ndarray:
+    return np.asarray(value, dtype=object) if isinstance(value, bytes) else np.asarray(value)

@@ -1,0 +1,155 @@
+"""A local server with TensorFlow Serving's REST contract, for development and tests. Not for production.
+
+Usage: python serving/local_server.py --model NAME=PATH [--port 8501] [--grpc-port 8500]
+
+PATH is the folder above the version folders, `runs/export/ranker` for `runs/export/ranker/1/`. The newest version is
+served; a newer one that appears is loaded beside it and takes over without a lost request. A models.config of
+TensorFlow Serving works too: --models-config FILE, with --mount FOLDER=/models where it names paths of a container.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from local.sources import ModelSource, find_versions, read_sources
+
+
+class SettingError(Exception):
+    """A setting that its owner can mend."""
+
+
+class _AnnouncingServer(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready_message: str):
+        super().__init__(config)
+        self._ready_message = ready_message
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(self._ready_message, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until it is interrupted; returns the exit code, 2 for a setting that can be mended."""
+    settings = _build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        sources = _read_sources(settings)
+        listener = _bind(settings.host, settings.port)
+        with contextlib.suppress(KeyboardInterrupt):
+            _serve(sources, listener, settings)
+    except SettingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _serve(sources: Sequence[ModelSource], listener: socket.socket, settings: argparse.Namespace) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow takes seconds to import; what is wrong with the settings has been told by now.
+    import tensorflow as tf
+    from local.app import build_app
+    from local.grpc_api import STOP_SECONDS, build_grpc_server
+    from local.metrics import ServingMetrics
+    from local.versions import ModelManager
+
+    tf.get_logger().setLevel("ERROR")  # it warns of the one loader that runs a model as TensorFlow Serving does
+    host, port = listener.getsockname()[:2]
+    names = ", ".join(source.name for source in sources)
+    limits = (settings.timeout_seconds, settings.max_body_bytes)
+    metrics = ServingMetrics()
+    try:
+        with ModelManager(sources, settings.poll_seconds) as manager, contextlib.ExitStack() as stack:
+            places = f"http://{host}:{port}/v1/models/ ({names})"
+            if settings.grpc_port is not None:
+                grpc_server = build_grpc_server(manager, metrics, *limits)
+                places += f" and grpc://{host}:{_bind_grpc(grpc_server, host, settings.grpc_port)}"
+                grpc_server.start()
+                stack.callback(lambda: grpc_server.stop(STOP_SECONDS).wait())
+            message = f"Local development server ready at {places}. Stop it with Ctrl-C."
+            config = uvicorn.Config(
+                build_app(manager, *limits, metrics), log_level="warning", access_log=False, server_header=False
+            )
+            _AnnouncingServer(config, message).run(sockets=[listener])
+    except tf.errors.FailedPreconditionError as error:
+        raise SettingError(error.message) from None
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="may be given several times")
+    parser.add_argument("--models-config", metavar="FILE", help="TensorFlow Serving's models.config")
+    parser.add_argument("--mount", metavar="FOLDER=PATH", help="read FOLDER where the models.config says PATH")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; only this machine by default")
+    parser.add_argument("--port", type=int, default=8501, help="0 chooses a free one")
+    parser.add_argument("--grpc-port", type=int, help="serve gRPC too, there; 0 chooses a free one")
+    parser.add_argument("--poll-seconds", type=float, default=1.0, help="time between two looks for new versions")
+    parser.add_argument("--timeout-seconds", type=float, default=30.0, help="longer requests are answered with 504")
+    parser.add_argument("--max-body-bytes", type=int, help="larger request bodies are answered with 413 at once")
+    return parser
+
+
+def _read_sources(settings: argparse.Namespace) -> list[ModelSource]:
+    sources = []
+    for argument in settings.model:
+        name, separator, path = argument.partition("=")
+        if not separator or not name or not path:
+            raise SettingError(f"--model must read NAME=PATH, got {argument!r}.")
+        sources.append(ModelSource(name, Path(path).absolute()))
+    if settings.models_config:
+        try:
+            sources += [_mount(source, settings.mount) for source in read_sources(settings.models_config)]
+        except (OSError, ValueError) as error:
+            raise SettingError(f"--models-config {settings.models_config} cannot be used: {error}") from None
+    if not sources:
+        raise SettingError("nothing to serve: give --model NAME=PATH or --models-config FILE.")
+    for source in sources:
+        if not find_versions(source.base_path):
+            raise SettingError(
+                f"model {source.name!r} has no version under {source.base_path}: it must hold a folder named by a "
+                f"whole number, with the SavedModel inside."
+            )
+    return sources
+
+
+def _mount(source: ModelSource, mount: str | None) -> ModelSource:
+    if mount is None:
+        return source
+    folder, separator, path = mount.partition("=")
+    if not separator or not source.base_path.is_relative_to(path):
+        raise SettingError(f"--mount must read FOLDER=PATH, PATH being above {source.base_path}; got {mount!r}.")
+    return dataclasses.replace(source, base_path=Path(folder).absolute() / source.base_path.relative_to(path))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    # asyncio sends answers without delay only where the socket names its protocol; otherwise each waits for 40 ms.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise SettingError(f"cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.") from None
+    return listener
+
+
+def _bind_grpc(server: Any, host: str, port: int) -> int:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError:
+        raise SettingError(f"cannot listen on {address} for gRPC. Choose another port with --grpc-port.") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

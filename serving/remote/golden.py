@@ -1,0 +1,159 @@
+"""Golden requests of a bundle, replayed against a server: scores, errors and order must be those of the export."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import HTTP_STATUSES, RankingError, RefusedError
+from .ranking import open_model
+from .rest_model import RESTModel
+
+GOLDEN_PATH = Path("assets.extra") / "golden_requests.jsonl"
+
+TOLERANCE = 1e-4
+"""Largest difference of a score, absolute and as a fraction: what another processor's arithmetic may change."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenRequest:
+    """A request and what the export answered.
+
+    Attributes:
+        name: what it tries.
+        signature_name: signature that is asked.
+        inputs: nested lists by name.
+        outputs: nested lists by name; empty for a request that is refused.
+        error: canonical code with which it is refused; "" for one that is answered.
+    """
+
+    name: str
+    signature_name: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    error: str = ""
+
+    def find_fault(self, outputs: Mapping[str, Any]) -> str:
+        """Returns in what a server's outputs differ, "" where they agree."""
+        if self.error:
+            return f"was answered instead of refused with {self.error}"
+        if list(outputs) == [""] and len(self.outputs) == 1:  # REST does not name a single output
+            outputs = {next(iter(self.outputs)): outputs[""]}
+        if outputs.keys() != self.outputs.keys():
+            return f"has outputs {sorted(outputs)} instead of {sorted(self.outputs)}"
+        for name, expected in self.outputs.items():
+            fault = self._find_order_fault(outputs[name]) if name == "order" else _compare(expected, outputs[name])
+            if fault:
+                return f"`{name}` {fault}"
+        return ""
+
+    def find_refusal_fault(self, refusal: RefusedError) -> str:
+        """Returns in what a server's refusal differs, "" where it agrees."""
+        expected = HTTP_STATUSES.get(self.error, 500) if self.error else 200
+        return "" if refusal.status == expected else f"gave status {refusal.status} instead of {expected}: {refusal}"
+
+    def _find_order_fault(self, order: Any) -> str:
+        """Compares by the golden scores: documents that score alike may change places."""
+        for scores, places in zip(self.outputs["scores"], order, strict=True):
+            if sorted(places) != list(range(len(scores))):
+                return f"is no order of {len(scores)} documents: {places[:20]}"
+            ranked = np.array(scores, np.float64)[places]
+            if np.any(np.diff(ranked) > 2 * TOLERANCE * np.maximum(1, np.abs(ranked[1:]))):
+                return f"puts a worse document before a better one: {places[:20]}"
+        return ""
+
+
+def _compare(expected: Any, actual: Any) -> str:
+    expected, actual = np.array(expected, np.float64), np.array(actual, np.float64)
+    if expected.shape != actual.shape:
+        return f"has shape {actual.shape} instead of {expected.shape}"
+    if np.allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+        return ""
+    differences = np.nan_to_num(np.abs(actual - expected), nan=np.inf)
+    worst = np.unravel_index(int(np.argmax(differences)), differences.shape)
+    return f"at {[int(index) for index in worst]} is {actual[worst]:g} instead of {expected[worst]:g}"
+
+
+def find_bundle(folder: str | Path) -> Path:
+    """Returns the version folder: `folder` itself if its name is a number, or else the newest one inside it.
+
+    Raises:
+        RankingError: if there is none with golden requests.
+    """
+    folder = Path(folder).absolute()
+    children = folder.iterdir() if folder.is_dir() else []
+    versions = [child for child in children if child.name.isascii() and child.name.isdigit()]
+    found = folder if folder.name.isdigit() else max(versions, key=lambda path: int(path.name), default=folder)
+    if not (found / GOLDEN_PATH).is_file():
+        raise RankingError(f"{folder} holds no version with {GOLDEN_PATH}: give a folder that the export wrote.")
+    return found
+
+
+def read_golden_requests(bundle: Path) -> list[GoldenRequest]:
+    """Returns the golden requests of a version folder."""
+    with open(bundle / GOLDEN_PATH, encoding="utf-8") as file:
+        return [GoldenRequest(**json.loads(line)) for line in file]
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """What a replay found.
+
+    Attributes:
+        faults: one line per request that was answered in another way.
+        seconds: of each answered request, all rounds.
+    """
+
+    faults: list[str]
+    seconds: list[float]
+
+    def format_percentiles(self) -> str:
+        """Returns the latency of one request after the other: median, 90th, 99th percentile and longest."""
+        values = np.percentile(np.array(self.seconds or [float("nan")]) * 1000, [50, 90, 99, 100])
+        return "p50 {:.1f} ms, p90 {:.1f} ms, p99 {:.1f} ms, longest {:.1f} ms".format(*values)
+
+
+def replay_golden_requests(
+    url: str, model: str, version: int | None, requests: Sequence[GoldenRequest], rounds: int, label: str | None = None
+) -> Replay:
+    """Asks a server all requests, compares the answers of every round and times them.
+
+    Args:
+        url: `http://...` for REST, `grpc://...` for gRPC.
+        model: name of the model there.
+        version: its version, or None to ask by label or for the newest.
+        requests: the golden requests.
+        rounds: how often they are asked, >= 1.
+        label: the version's label.
+
+    Raises:
+        RankingError: if the server cannot be reached or does not answer in time.
+    """
+    remote = open_model(url, model, version, label, timeout_seconds=60.0)
+    try:
+        faults: dict[str, None] = {}  # each once, however many rounds show it
+        seconds: list[float] = []
+        for _ in range(rounds):
+            for request in requests:
+                fault = _ask(remote, request, seconds)
+                if fault:
+                    faults[f"{request.name}: {fault}"] = None
+        return Replay(list(faults), seconds)
+    finally:
+        remote.close()
+
+
+def _ask(remote: RESTModel, request: GoldenRequest, seconds: list[float]) -> str:
+    start = time.perf_counter()
+    try:
+        outputs = remote.predict(request.signature_name, request.inputs)
+    except RefusedError as refusal:
+        return request.find_refusal_fault(refusal)
+    seconds.append(time.perf_counter() - start)
+    return request.find_fault(outputs)

@@ -1,0 +1,188 @@
+"""Rankings of products for a query, from a ranker behind TensorFlow Serving's REST or gRPC API."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .errors import RankingError
+from .rest_model import RESTModel
+
+GRPC_SCHEME = "grpc://"
+
+
+@dataclasses.dataclass(frozen=True)
+class RankedDocument:
+    """A document with its place.
+
+    Attributes:
+        rank: place in the ranking, from 1.
+        score: the model's score; -1e9 for a document without any text.
+        index: place among the documents that were given, from 0.
+        document: the document as it was given.
+    """
+
+    rank: int
+    score: float
+    index: int
+    document: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Inputs:
+    fields: tuple[str, ...]
+    features: tuple[str, ...]
+
+
+def open_model(
+    url: str,
+    model: str,
+    version: int | None = None,
+    label: str | None = None,
+    timeout_seconds: float = 10.0,
+    retries: int = 3,
+) -> RESTModel:
+    """Returns the model at `url`, asked over gRPC where it begins with grpc://; nothing is sent yet.
+
+    Args:
+        url: `http://127.0.0.1:8501` or `grpc://127.0.0.1:8500`.
+        model: the model's name.
+        version: its version; the newest one when None.
+        label: or the version's label.
+        timeout_seconds: longest wait for each attempt.
+        retries: further attempts when the server cannot be reached or is overloaded, after waits that double.
+
+    Raises:
+        RankingError: if both version and label are given.
+    """
+    if version is not None and label is not None:
+        raise RankingError("give a version or a label, not both.")
+    if url.startswith(GRPC_SCHEME):
+        from .grpc_model import GRPCModel  # needs TensorFlow, which takes seconds to import
+
+        return GRPCModel(url, model, version, label, timeout_seconds, retries)
+    return RESTModel(url, model, version, label, timeout_seconds, retries)
+
+
+class RankingClient:
+    """Asks one model; keeps its connections open between requests. Thread-safe."""
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        version: int | None = None,
+        label: str | None = None,
+        timeout_seconds: float = 10.0,
+        retries: int = 3,
+    ):
+        """Makes the client; nothing is sent before the first ranking. Arguments as of `open_model`.
+
+        Raises:
+            RankingError: if both version and label are given.
+        """
+        self._model = open_model(url, model, version, label, timeout_seconds, retries)
+        self._inputs: _Inputs | None = None
+
+    def rank(self, query: str, documents: Sequence[Mapping[str, Any]]) -> list[RankedDocument]:
+        """Returns the documents from the best to the worst; equal scores keep the order that was given.
+
+        Raises:
+            RankingError: as `score`.
+        """
+        scores = self.score(query, documents)
+        order = sorted(range(len(scores)), key=lambda index: -scores[index])
+        return [RankedDocument(rank, scores[i], i, documents[i]) for rank, i in enumerate(order, start=1)]
+
+    def score(self, query: str, documents: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Returns the score of each document, in the order that was given.
+
+        Raises:
+            RankingError: if a document does not fit the model, or the server cannot be reached or answers an error.
+        """
+        inputs = self._read_inputs()
+        body: dict[str, Any] = {"query": [query]}
+        for name in inputs.fields:
+            body[name] = [[_get_text(document, name, i) for i, document in enumerate(documents)]]
+        for name in inputs.features:
+            body[name] = [[_get_number(document, name, i) for i, document in enumerate(documents)]]
+        known = set(inputs.fields)
+        if documents and not any(value for name in known for value in body[name][0]):
+            raise RankingError(
+                f"no document has text in any field of the model ({', '.join(inputs.fields)}); "
+                f"the first one has {', '.join(map(str, documents[0])) or 'nothing'}."
+            )
+        outputs = self._model.predict("serving_default", body)
+        return (outputs["scores"] if "scores" in outputs else outputs[""])[0]
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._model.close()
+
+    def __enter__(self) -> RankingClient:
+        """Returns itself; the connections close at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the connections."""
+        self.close()
+
+    def _read_inputs(self) -> _Inputs:
+        if self._inputs is None:
+            dtypes = dict(self._model.read_signatures().get("serving_default", {}))
+            if dtypes.pop("query", None) != "DT_STRING":
+                raise RankingError(f"{self._model.place} is no text ranker: its serving_default takes no `query`.")
+            fields = tuple(name for name, dtype in dtypes.items() if dtype == "DT_STRING")
+            self._inputs = _Inputs(fields, tuple(name for name in dtypes if name not in fields))
+        return self._inputs
+
+
+def _get_text(document: Mapping[str, Any], name: str, index: int) -> str:
+    value = document.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RankingError(f"`{name}` of document {index + 1} must be text, got {value!r}.")
+    return value
+
+
+def _get_number(document: Mapping[str, Any], name: str, index: int) -> float:
+    value = document.get(name)
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RankingError(f"`{name}` of document {index + 1} must be a number, got {value!r}.")
+    return float(value)
+
+
+def read_documents(lines: Iterable[str], source: str) -> list[dict[str, Any]]:
+    """Returns the documents in JSON lines; empty lines are left out.
+
+    Raises:
+        RankingError: if a line is not a JSON object; the message names `source` and line.
+    """
+    documents = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            document = json.loads(line)
+        except ValueError as error:
+            raise RankingError(f"{source} line {number} is not JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise RankingError(f"{source} line {number} must be a JSON object, got {line.strip()[:80]}")
+        documents.append(document)
+    return documents
+
+
+def format_ranking(ranking: Sequence[RankedDocument]) -> str:
+    """Returns a table of rank, score and title (or, without one, the first text that the document has)."""
+    lines = [f"{'rank':>4}  {'score':>10}  title"]
+    for item in ranking:
+        texts = [value for value in item.document.values() if isinstance(value, str)]
+        title = item.document.get("title") or next(iter(texts), "")
+        lines.append(f"{item.rank:>4}  {item.score:>10.4f}  {' '.join(str(title).split())[:100]}")
+    return "\n".join(lines)

@@ -1,0 +1,49 @@
+"""The log of what was shown and clicked, as the `clicks` reader reads it."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+COLUMNS = ("time", "query", "document_id", "position", "impressions", "clicks")
+
+
+class ImpressionLog:
+    """Appends to a CSV file. A search is a row per product shown, a click a row without an impression; rows are summed.
+
+    Thread-safe; every row is on disk when the call returns.
+    """
+
+    def __init__(self, path: str | Path):
+        """Opens the file, with its header if it is new."""
+        is_new = not Path(path).exists()
+        self._file = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115, open as long as the service runs
+        self._writer = csv.writer(self._file)
+        self._lock = threading.Lock()
+        if is_new:
+            self._write([COLUMNS])
+
+    def add_search(self, query: str, document_ids: Sequence[str]) -> None:
+        """Writes what was shown, in the order in which it was."""
+        now = _now()
+        self._write([(now, query, key, place, 1, 0) for place, key in enumerate(document_ids, start=1)])
+
+    def add_click(self, query: str, document_id: str, position: int) -> None:
+        """Writes a click on the product at `position`, from 1."""
+        self._write([(_now(), query, document_id, position, 0, 1)])
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _write(self, rows: Sequence[Sequence[object]]) -> None:
+        with self._lock:
+            self._writer.writerows(rows)
+            self._file.flush()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,102 @@
+"""Search: candidates from the engine, ordered by the ranker if it answers in time, else left in the engine's order."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from .engine import Engine, Product
+
+RANKED, LATE, DOWN, ENGINE_ONLY = "ranked", "late", "down", "engine_only"
+"""How the order of an answer came about; the service counts each."""
+
+
+class Scorer(Protocol):
+    """A ranker behind a server, such as `RankingClient`."""
+
+    def score(self, query: str, documents: Sequence[Product]) -> list[float]:
+        """Returns the score of each document."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchAnswer:
+    """Products in their order.
+
+    Attributes:
+        products: the best first.
+        outcome: one of RANKED, LATE, DOWN, ENGINE_ONLY.
+        milliseconds: of the whole search.
+    """
+
+    products: list[Product]
+    outcome: str
+    milliseconds: float
+
+
+class SearchService:
+    """Answers every query for which the engine finds products, whatever the ranker does. Thread-safe."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        rankers: Mapping[str, Scorer],
+        deadline_seconds: float = 0.1,
+        candidates: int = 100,
+        workers: int = 16,
+    ):
+        """Makes the service.
+
+        Args:
+            engine: finds candidates.
+            rankers: by name, as a search may ask for.
+            deadline_seconds: longest wait for a ranker.
+            candidates: products that are ranked.
+            workers: rankings at once; when all are busy, further searches wait within their deadline.
+        """
+        self._engine = engine
+        self._rankers = dict(rankers)
+        self._deadline_seconds = deadline_seconds
+        self._candidates = candidates
+        self._pool = concurrent.futures.ThreadPoolExecutor(workers, "ranking")
+        self._counts: collections.Counter[str] = collections.Counter()
+
+    @property
+    def rankers(self) -> list[str]:
+        """Names of the rankers."""
+        return list(self._rankers)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of searches by outcome."""
+        return {name: self._counts[name] for name in (RANKED, LATE, DOWN, ENGINE_ONLY)}
+
+    def search(self, query: str, ranker: str, count: int = 30) -> SearchAnswer:
+        """Returns at most `count` products, ordered by the ranker of that name; "" leaves the engine's order."""
+        start = time.perf_counter()
+        found = self._engine.retrieve(query, self._candidates)
+        outcome = ENGINE_ONLY
+        if ranker in self._rankers and found:
+            found, outcome = self._rank(query, found, self._rankers[ranker])
+        self._counts[outcome] += 1
+        return SearchAnswer(found[:count], outcome, (time.perf_counter() - start) * 1000)
+
+    def close(self) -> None:
+        """Ends the threads; rankings that nobody waits for are left to their own timeout."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _rank(self, query: str, found: list[Product], ranker: Scorer) -> tuple[list[Product], str]:
+        ranking = self._pool.submit(ranker.score, query, found)
+        try:
+            scores = ranking.result(self._deadline_seconds)
+        except concurrent.futures.TimeoutError:
+            ranking.cancel()
+            return found, LATE
+        except Exception:  # whatever is wrong with the ranker, visitors get their products
+            return found, DOWN
+        order = sorted(range(len(found)), key=lambda index: -scores[index])
+        return [found[index] for index in order], RANKED

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Serves the labelled versions of an exported model: with TensorFlow Serving's binary if it is there, else with its
+# Docker image, else with the local development server. Says which.
+# Usage: bash serving/serve.sh [runs/export/ranker [REST_PORT [GRPC_PORT]]]
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+folder=${1:-runs/export/ranker}
+rest_port=${2:-8501}
+grpc_port=${3:-8500}
+config=$folder.serving/models.config
+if [ ! -f "$config" ]; then
+    echo "error: $config is missing; run pipelines/export.py first, or name the folder of versions." >&2
+    exit 2
+fi
+base=$(cd "$folder" && pwd)
+name=$(basename "$base")
+files=$(cd "$folder.serving" && pwd)
+flags=(--allow_version_labels_for_unavailable_models=true --model_config_file_poll_wait_seconds=10)
+
+if command -v tensorflow_model_server > /dev/null; then
+    echo "TensorFlow Serving: $(command -v tensorflow_model_server), http://127.0.0.1:$rest_port and grpc://127.0.0.1:$grpc_port"
+    # The config names paths of a container; the binary needs those of this machine.
+    local_config=$(mktemp)
+    sed "s|\"/models/$name\"|\"$base\"|" "$files/models.config" > "$local_config"
+    exec tensorflow_model_server --rest_api_port="$rest_port" --port="$grpc_port" --model_config_file="$local_config" \
+        --monitoring_config_file="$files/monitoring.config" "${flags[@]}"
+elif command -v docker > /dev/null && docker info > /dev/null 2>&1; then
+    image=$(sed -n 's/^ *image: //p' "$files/docker-compose.yml")
+    echo "TensorFlow Serving in Docker: $image, http://127.0.0.1:$rest_port and grpc://127.0.0.1:$grpc_port"
+    exec docker run --rm -p "127.0.0.1:$rest_port:8501" -p "127.0.0.1:$grpc_port:8500" -v "$base:/models/$name:ro" \
+        -v "$files:/config:ro" "$image" --model_config_file=/config/models.config \
+        --monitoring_config_file=/config/monitoring.config "${flags[@]}"
+fi
+echo "Neither tensorflow_model_server nor Docker is here: the local development server, not for production."
+python=$here/../.venv/bin/python
+[ -x "$python" ] || python=python3
+exec "$python" "$here/local_server.py" --models-config "$files/models.config" --mount "$(dirname "$base")=/models" \
+    --port "$rest_port" --grpc-port "$grpc_port"

@@ -1,0 +1,116 @@
+"""The encoder: RoBERTa's conventions, padding, dropout that can be repeated."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfr_listbert.config import EncoderConfig
+from tfr_listbert.encoders.roberta import SIZES, RobertaEncoder, RobertaShape, resolve_shape
+from tfr_listbert.schema import InputError
+
+SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=10)
+ROW = [0, 5, 6, 7, 2]
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    encoder = RobertaEncoder(20, SHAPE, dropout_rate=0.2, attention_dropout_rate=0.3)
+    for weight in encoder.trainable_variables:  # biases start at 0: give every weight a say
+        weight.assign_add(tf.random.stateless_normal(weight.shape, [1, len(weight.name)], stddev=0.3))
+    return encoder
+
+
+def gelu(x):
+    from scipy.special import erf
+
+    return x * 0.5 * (1 + erf(x / np.sqrt(2)))
+
+
+def normalize(x, gamma, beta):
+    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+
+
+def encode_in_numpy(encoder, row):
+    """RoBERTa of one row without padding, written out from the paper, in float64."""
+    weights = {v.name.split(":")[0]: v.numpy().astype(np.float64) for v in encoder.trainable_variables}
+    count = len(row)
+    x = weights["token_embedding"][row] + weights["position_embedding"][2 : 2 + count] + weights["type_embedding"][0]
+    x = normalize(x, weights["gamma"], weights["beta"])
+    for layer in range(SHAPE.layers):
+        at = {k.removeprefix(f"layer_{layer}/"): v for k, v in weights.items() if k.startswith(f"layer_{layer}/")}
+        q, k, v = (
+            np.einsum("th,hnd->tnd", x, at[f"self_attention/{name}/kernel"]) + at[f"self_attention/{name}/bias"]
+            for name in ("query", "key", "value")
+        )
+        logits = np.einsum("fnd,tnd->nft", q, k) / np.sqrt(SHAPE.width // SHAPE.heads)
+        weight = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+        mixed = np.einsum("nft,tnd->fnd", weight, v)
+        out = np.einsum("fnd,ndh->fh", mixed, at["self_attention/attention_output/kernel"])
+        out += at["self_attention/attention_output/bias"]
+        x = normalize(x + out, at["self_attention_layer_norm/gamma"], at["self_attention_layer_norm/beta"])
+        inner = gelu(x @ at["intermediate/kernel"] + at["intermediate/bias"])
+        out = inner @ at["output/kernel"] + at["output/bias"]
+        x = normalize(x + out, at["output_layer_norm/gamma"], at["output_layer_norm/beta"])
+    return x
+
+
+def test_vectors_equal_roberta_written_out_in_numpy(encoder):
+    got = encoder(tf.constant([ROW]))[0]
+    np.testing.assert_allclose(got, encode_in_numpy(encoder, ROW), atol=2e-5)
+
+
+def test_padding_changes_nothing(encoder):
+    alone = encoder(tf.constant([ROW]))
+    padded = encoder(tf.constant([[*ROW, 1, 1, 1], [0, 2, 1, 1, 1, 1, 1, 1]]))
+    np.testing.assert_allclose(padded[0, : len(ROW)], alone[0], atol=1e-5)
+
+
+def test_the_first_token_alone_equals_the_first_of_all(encoder):
+    tokens = tf.constant([[*ROW, 1], [0, 9, 2, 1, 1, 1]])
+    np.testing.assert_allclose(encoder(tokens, first_token_only=True), encoder(tokens)[:, 0], atol=1e-5)
+
+
+def test_chosen_places_alone_equal_those_of_all(encoder):
+    tokens, places = tf.constant([[*ROW, 1], [0, 9, 2, 1, 1, 1]]), tf.constant([[3, 1], [0, 2]])
+    chosen = tf.gather(encoder(tokens), places, batch_dims=1)
+    np.testing.assert_allclose(encoder(tokens, places=places), chosen, atol=1e-5)
+    assert encoder(tokens, places=tf.zeros([2, 0], tf.int32)).shape == (2, 0, SHAPE.width)
+
+
+def test_no_rows_give_no_vectors(encoder):
+    assert encoder(tf.zeros([0, 4], tf.int32), first_token_only=True).shape == (0, SHAPE.width)
+
+
+def test_dropout_follows_the_seed_and_nothing_else(encoder):
+    tokens = tf.constant([ROW, ROW])
+    seed, other = tf.constant([3, 4]), tf.constant([3, 5])
+    once = encoder(tokens, seed=seed, training=True)
+    np.testing.assert_array_equal(encoder(tokens, seed=seed, training=True), once)
+    assert np.abs(encoder(tokens, seed=other, training=True) - once).max() > 0.01
+    assert np.abs(once[0] - once[1]).max() > 0.01  # rows of a batch have masks of their own
+
+
+def test_every_dropout_layer_draws_masks_of_its_own(encoder):
+    seeds = [block.seed for block in encoder.blocks]
+    assert len({id(seed) for seed in seeds}) == SHAPE.layers
+    for block in encoder.blocks:
+        layers = (block._attention_dropout, block._output_dropout, block._attention_layer._dropout_layer)
+        assert len({layer._index for layer in layers}) == 3
+        assert [layer._rate for layer in layers] == [0.2, 0.2, 0.3]
+
+
+def test_training_without_a_seed_is_refused(encoder):
+    with pytest.raises(ValueError, match="seed"):
+        encoder(tf.constant([ROW]), training=True)
+
+
+def test_sizes_by_name_and_number():
+    assert (SIZES["tiny"].layers, SIZES["tiny"].width) == (2, 128)
+    assert (SIZES["mini"].layers, SIZES["mini"].width) == (4, 256)
+    assert (SIZES["listbert"].layers, SIZES["listbert"].heads, SIZES["listbert"].width) == (6, 12, 768)
+    assert resolve_shape(EncoderConfig(size="mini", layers=2)).layers == 2
+    with pytest.raises(InputError, match="Did you mean 'listbert'"):
+        resolve_shape(EncoderConfig(size="listbret"))
+    with pytest.raises(InputError, match="`encoder.heads` must divide `encoder.width`, got 3 and 256."):
+        resolve_shape(EncoderConfig(size="mini", heads=3))

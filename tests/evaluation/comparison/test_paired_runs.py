@@ -1,0 +1,146 @@
+"""Tests over queries and runs: equal to SciPy's where it has the same, and right about noise and about differences."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from tfr_listbert.evaluation.comparison.leaderboard import rank_systems
+from tfr_listbert.evaluation.comparison.plan import Row
+from tfr_listbert.evaluation.comparison.results import System, SystemRun
+from tfr_listbert.evaluation.comparison.runs import Outcome
+from tfr_listbert.evaluation.significance import (
+    Luck,
+    combine_luck,
+    compact_letters,
+    estimate_luck,
+    paired_randomization_test,
+    paired_run_test,
+)
+
+OUTCOME = Outcome(False, "", 0.5, 1, (), 10, 1.0, {})
+LOSSES, SEEDS, QUERIES = 4, 3, 40
+SAMPLE, SOAK = 150, 1000
+
+
+def simulate(generator, planted=0.0, run_deviation=0.02, worst_deviation=None):
+    """Metrics of losses that differ by nothing but luck, of queries and of runs; the last is planted to be lower."""
+    difficulty = generator.normal(0.6, 0.2, QUERIES)
+    systems = []
+    for number in range(LOSSES):
+        taste = generator.normal(0, 0.05, QUERIES)  # what a loss makes of a query, in every run
+        deviation = worst_deviation if worst_deviation and number == 0 else run_deviation
+        runs = []
+        for seed in range(SEEDS):
+            luck = generator.normal(0, deviation)
+            values = difficulty + taste + luck + generator.normal(0, 0.05, QUERIES)
+            values = values - (planted if number == LOSSES - 1 else 0.0)
+            runs.append(SystemRun(seed, (), (OUTCOME,), (), {"ndcg_10": values}))
+        systems.append(System(f"loss_{number}", Row(f"loss_{number}", None, ()), tuple(runs)))
+    return systems
+
+
+def count_rejections(experiments, **options):
+    """Returns in how many experiments any pair is told apart, and in how many the planted one from the best."""
+    any_pair = planted_pair = 0
+    for number in range(experiments):
+        board = rank_systems(simulate(np.random.default_rng(number), **options), "ndcg_10", 400, number)
+        any_pair += bool((board.p_values <= 0.05).any())
+        p_values = {standing.system.name: standing.p for standing in board.standings}
+        planted_pair += p_values[f"loss_{LOSSES - 1}"] <= 0.05
+    return any_pair, planted_pair
+
+
+def binomial_limit(experiments):
+    return scipy.stats.binom.ppf(0.99, experiments, 0.05)
+
+
+def test_noise_of_runs_and_queries_is_rarely_called_a_difference_in_a_sample():
+    assert count_rejections(SAMPLE)[0] <= binomial_limit(SAMPLE)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("run_deviation", [0.0, 0.005, 0.02, 0.1])
+def test_noise_of_runs_and_queries_is_rarely_called_a_difference(run_deviation):
+    assert count_rejections(SOAK, run_deviation=run_deviation)[0] <= binomial_limit(SOAK)
+
+
+@pytest.mark.soak
+def test_a_loss_of_wild_runs_makes_no_differences_of_noise():
+    assert count_rejections(SOAK, worst_deviation=0.2)[0] <= binomial_limit(SOAK)
+
+
+def test_a_planted_difference_is_found():
+    assert count_rejections(30, planted=0.12)[1] >= 28
+
+
+def test_a_loss_of_wild_runs_does_not_hide_the_differences_of_others():
+    found = 0
+    for number in range(20):
+        systems = simulate(np.random.default_rng(number), planted=0.15, run_deviation=0.01, worst_deviation=0.4)
+        board = rank_systems(systems, "ndcg_10", 400, number)
+        places = {standing.system.name: place for place, standing in enumerate(board.standings)}
+        found += board.p_values[places["loss_1"], places["loss_3"]] <= 0.05
+    assert found >= 15
+
+
+def test_a_test_over_queries_alone_takes_the_luck_of_runs_for_a_difference():
+    rejected = 0
+    for number in range(100):
+        first, second = simulate(np.random.default_rng(number))[:2]
+        values = [system.mean_per_list("ndcg_10") for system in (first, second)]
+        rejected += paired_randomization_test(*values, 400, number) <= 0.05
+    assert rejected > 15  # why runs must have a part in the test
+
+
+def test_without_a_part_of_queries_it_is_the_t_test():
+    runs = [[0.50, 0.53, 0.52], [0.58, 0.56, 0.57]]
+    luck = combine_luck(*estimate_luck(runs), (3, 3))
+    queries = 20_000  # so many that flips of a constant add nothing
+    p = paired_run_test(np.full(queries, np.mean(runs[0])), np.full(queries, np.mean(runs[1])), luck, 4000, 1)
+    expected = scipy.stats.ttest_ind(*runs).pvalue
+    assert abs(p - expected) < 5 * np.sqrt(expected / 4000)
+
+
+def test_without_luck_it_is_the_randomization_test():
+    a, b = np.random.default_rng(1).random([2, 50])
+    assert paired_run_test(a, b, Luck(), 500, 3) == paired_randomization_test(a, b, 500, 3)
+
+
+def test_the_pooled_luck_is_the_error_of_an_analysis_of_variance():
+    runs = np.random.default_rng(1).normal(0.5, 0.1, [5, 4])
+    means = runs.mean(axis=1)
+    f_value = scipy.stats.f_oneway(*runs).statistic
+    expected = np.sqrt(4 * means.var(ddof=1) / f_value)
+    assert {(round(luck.deviation, 12), luck.degrees) for luck in estimate_luck(runs)} == {(round(expected, 12), 15)}
+
+
+def test_luck_of_its_own_is_combined_as_welch_does():
+    first, second = [0.1, 0.5, 0.3, 0.9], [0.60, 0.61, 0.59]
+    lucks = [Luck(float(np.std(runs, ddof=1)), len(runs) - 1) for runs in (first, second)]
+    luck = combine_luck(*lucks, (4, 3))
+    result = scipy.stats.ttest_ind(first, second, equal_var=False)
+    t_value = (np.mean(first) - np.mean(second)) / luck.deviation
+    assert 2 * scipy.stats.t.sf(abs(t_value), luck.degrees) == pytest.approx(result.pvalue)
+
+
+def test_what_is_not_trained_and_what_ran_once_have_no_luck_of_their_own():
+    assert estimate_luck([[0.4], [0.6], []]) == [Luck(), Luck(), Luck()]
+    assert combine_luck(Luck(0.1, 4), Luck(), (4, 0)) == Luck(0.05, 4)
+    assert combine_luck(Luck(), Luck(), (0, 0)) == Luck()
+
+
+def test_letters_by_hand():
+    differs = np.zeros([4, 4], bool)
+    assert compact_letters(differs) == ["a"] * 4
+    differs[0, 3] = differs[3, 0] = differs[1, 3] = differs[3, 1] = differs[0, 2] = differs[2, 0] = True
+    assert compact_letters(differs) == ["a", "ab", "bc", "c"]
+    assert compact_letters(~np.eye(3, dtype=bool)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_share_a_letter_exactly_if_they_do_not_differ(seed):
+    differs = np.triu(np.random.default_rng(seed).random([9, 9]) < 0.5, 1)
+    differs |= differs.T
+    letters = [set(own) for own in compact_letters(differs)]
+    shares = np.array([[bool(one & other) for other in letters] for one in letters])
+    np.testing.assert_array_equal(shares, ~differs)

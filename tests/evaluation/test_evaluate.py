@@ -1,0 +1,99 @@
+"""Evaluation of a trained ranker: the files it leaves, and judgements in place of labels."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import pytrec_eval
+
+from tfr_listbert.evaluation.evaluate import evaluate_ranker
+from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.systems import build_baselines, score_with
+from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.schema import Document, InputError, RankedList
+from tfr_listbert.training.ranking import train_ranker
+
+
+@pytest.fixture(scope="module")
+def run_config(tiny_config, tmp_path_factory):
+    run = str(tmp_path_factory.mktemp("evaluate") / "run")
+    config = dataclasses.replace(tiny_config, train=dataclasses.replace(tiny_config.train, run=run, epochs=1))
+    train_ranker(config)
+    evaluate_ranker(config)
+    return config
+
+
+def read_results(config):
+    folder = f"{config.train.run}/evaluation/test"
+    with open(f"{folder}/per_query.csv") as file:
+        rows = list(csv.DictReader(file))
+    with open(f"{folder}/metrics.json") as file:
+        return json.load(file), rows, open(f"{folder}/run.trec").read().splitlines()
+
+
+def test_the_run_file_and_the_tables_agree_with_trec_eval(run_config):
+    results, rows, lines = read_results(run_config)
+    run, qrels = {}, {}
+    for line in lines:
+        query_id, _, document_id, _, score, _ = line.split()
+        run.setdefault(query_id, {})[document_id] = float(score)
+    for one in read_lists(run_config.data.lists, "test"):
+        qrels[one.query_id] = {document.document_id: int(2**document.label - 1) for document in one.documents}
+    judged = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.10"}).evaluate(run)
+    ours = {row["query_id"]: float(row["ndcg_10"]) for row in rows if row["system"] == "ranker"}
+    assert len(ours) == 24
+    for query_id, value in ours.items():
+        assert value == pytest.approx(judged[query_id]["ndcg_cut_10"], abs=1e-6)
+    assert results["slices"]["all"]["ranker"]["ndcg_10"] == pytest.approx(np.mean(list(ours.values())), abs=1e-6)
+
+
+def test_seen_and_unseen_queries_are_given_apart(run_config):
+    results, rows, _ = read_results(run_config)
+    systems = {"random", "bm25", "shown", "ranker"}
+    assert results["slices"].keys() == {"all", "seen", "unseen"}
+    for name, flag in {"seen": "1", "unseen": "0"}.items():
+        assert results["slices"][name].keys() == systems
+        own = [float(row["map"]) for row in rows if row["is_seen"] == flag and row["system"] == "bm25"]
+        assert results["slices"][name]["bm25"]["lists"] == len(own) == 12
+        assert results["slices"][name]["bm25"]["map"] == pytest.approx(np.mean(own), abs=1e-6)
+
+
+def test_the_shown_order_is_that_of_positions(run_config):
+    lists = list(read_lists(run_config.data.lists, "test"))
+    shown = score_with(build_baselines(run_config, lists)["shown"], lists)
+    assert all((np.diff(one.scores) < 0).all() for one in shown)
+    hidden = [dataclasses.replace(lists[0], documents=(dataclasses.replace(lists[0].documents[0], position=0),))]
+    assert "shown" not in build_baselines(run_config, hidden)
+
+
+def test_judgements_replace_labels_and_what_is_not_judged_counts_nothing(tmp_path):
+    path = tmp_path / "grades.csv"
+    path.write_text("query,document_id,grade\nRed  Dress,a,3\nred dress,c,1.5\n")
+    documents = tuple(Document(name, {}, 2.0) for name in "ab")
+    judged = judge_lists([RankedList("1", "red dress", documents)], read_judgements(path))
+    assert [document.label for document in judged[0].documents] == [3.0, 0.0]
+    with pytest.raises(InputError, match="judges no document"):
+        judge_lists([RankedList("1", "blue hat", documents)], read_judgements(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("query,document,grade\nq,a,1\n", "document_id not found"),
+        ("query,document_id,grade\nq,a,1\nq,b,good\n", "line 3: a grade must be a finite number >= 0, got 'good'"),
+        ("query,document_id,grade\nq,a,-1\n", "line 2: a grade must be a finite number >= 0, got '-1'"),
+    ],
+)
+def test_bad_judgements_are_named(tmp_path, text, message):
+    path = tmp_path / "grades.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_judgements(path)
+
+
+def test_a_run_that_is_not_there_is_named(tiny_config, tmp_path):
+    config = dataclasses.replace(tiny_config, train=dataclasses.replace(tiny_config.train, run=str(tmp_path / "none")))
+    with pytest.raises(InputError, match="There is no run in"):
+        evaluate_ranker(config)

@@ -1,0 +1,96 @@
+"""What pre-training is worth: two starts under one budget, and a table that says how sure the difference is."""
+
+import dataclasses
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfr_listbert.config import CompareConfig, PretrainConfig, write_config
+from tfr_listbert.evaluation.comparison import compare
+from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun
+from tfr_listbert.evaluation.comparison.runs import run_to_end
+from tfr_listbert.evaluation.pretraining_gain import format_gain, measure_pretraining_gain
+from tfr_listbert.schema import Document, InputError, RankedList
+from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.pretraining import build_masked_lm
+
+QUERIES = 40
+
+
+def build_system(name, *runs):
+    return System(
+        name, None, tuple(SystemRun(seed, (), (), (), {"ndcg_10": values}) for seed, values in enumerate(runs))
+    )
+
+
+def test_the_table_tells_a_sure_gain_on_unseen_queries_from_none_on_all():
+    lists = [
+        RankedList(f"q{number}", "a b", (Document("d", {}, 1.0),), is_seen=int(number < QUERIES // 2))
+        for number in range(QUERIES)
+    ]
+    start = np.full(QUERIES, 0.5)
+    gain = np.where(np.arange(QUERIES) < QUERIES // 2, -0.1, 0.1)
+    systems = [build_system("from_random", start, start), build_system("from_pretrained", start + gain, start + gain)]
+    text = format_gain(Results(lists, systems), "ndcg_10", resamples=999, seed=1)
+    whole, unseen = text.split("test, unseen queries: 20 lists\n")
+    assert whole.startswith("test, all queries: 40 lists\n")
+    assert "pre-trained better by +0.0000" in whole and "better by +0.1000" in unseen
+    p = {
+        name: float(re.search(r"over queries p = ([\d.]+)", part)[1])
+        for name, part in (("all", whole), ("new", unseen))
+    }
+    assert p["all"] > 0.9 and p["new"] == 0.001
+    assert re.search(r"from_pretrained +0.6000 +0.6000-0.6000 +0.6000 0.6000", unseen)
+
+
+@pytest.fixture
+def pretrained(tiny_config, tmp_path):
+    """A run folder as pre-training leaves it, with random weights."""
+    run = tmp_path / "pretrained"
+    config = dataclasses.replace(tiny_config, pretrain=PretrainConfig(row_tokens=32))
+    network = build_masked_lm(config, read_tokenizer(tiny_config.text.folder))
+    objects = {"encoder": network.encoder, "mlm_head": network.mlm_head}
+    tf.train.CheckpointManager(tf.train.Checkpoint(**objects), str(run / "best"), max_to_keep=1).save(1)
+    shutil.copytree(tiny_config.text.folder, run / "tokenizer")
+    write_config(tiny_config, run / "config.yaml")
+    return run
+
+
+def test_both_starts_get_the_same_budget_and_are_printed(tiny_config, pretrained, tmp_path, monkeypatch, capsys):
+    ran = []
+
+    def run_here(open_runs, jobs, on_end):
+        for run in open_runs:
+            ran.append(run)
+            run_to_end(run.config, run.is_trial)
+            on_end(run)
+        return []
+
+    monkeypatch.setattr(compare, "run_all", run_here)
+    config = dataclasses.replace(
+        tiny_config,
+        encoder=dataclasses.replace(tiny_config.encoder, initial=str(pretrained)),
+        train=dataclasses.replace(tiny_config.train, epochs=1, batch_lists=48, learning_rate=1e-9),
+        compare=CompareConfig(output=str(tmp_path / "gain"), seeds=(4,), learning_rates=(1e-9,)),
+    )
+    measure_pretraining_gain(config)
+    assert [(run.loss, run.config.encoder.initial) for run in ran] == [
+        ("from_random", None),
+        ("from_pretrained", str(pretrained)),
+    ]
+    assert dataclasses.replace(ran[0].config.train, run="") == dataclasses.replace(ran[1].config.train, run="")
+    first, second = (tf.train.load_checkpoint(str(run.folder / "best")) for run in ran)
+    start = tf.train.load_checkpoint(str(pretrained / "best"))
+    name = "encoder/token_embedding/.ATTRIBUTES/VARIABLE_VALUE"
+    np.testing.assert_allclose(second.get_tensor(name), start.get_tensor(name), atol=1e-6)
+    assert np.abs(first.get_tensor(name) - start.get_tensor(name)).max() > 0.01
+    out = capsys.readouterr().out
+    assert "test, unseen queries: 12 lists" in out and "pre-trained better by" in out
+
+
+def test_a_run_without_a_pretrained_encoder_is_refused(tiny_config):
+    with pytest.raises(InputError, match="`encoder.initial` must name the pre-trained run"):
+        measure_pretraining_gain(tiny_config)

@@ -1,0 +1,177 @@
+"""A version appears whole and tried, or not at all."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.local.grpc_api import build_grpc_server
+from serving.local.metrics import ServingMetrics
+from serving.local.sources import ModelSource
+from serving.local.versions import ModelManager
+from serving.remote.golden import find_bundle, read_golden_requests, replay_golden_requests
+from serving.remote.ranking import RankingClient
+from tfr_listbert.config import read_config
+from tfr_listbert.export import bundle
+from tfr_listbert.export.bundle import TEXT_OPS, choose_version, export_ranker, read_ops, write_beside
+from tfr_listbert.export.requests import RequestBuilder
+from tfr_listbert.export.trial import Trial
+from tfr_listbert.schema import Document, InputError, RankedList
+
+
+def test_script_exports_and_says_what(process):
+    script, base = process
+    assert script.returncode == 0, script.stderr
+    assert script.stderr == ""
+    assert "Label: stable and canary. It is the first version." in script.stdout
+    assert "ranker/1: serving_default, rank, rank_n, score_tokens, predict; " in script.stdout
+    assert sorted(path.name for path in base.iterdir()) == ["1"]
+    names = sorted(path.name for path in base.with_name("ranker.serving").iterdir())
+    assert names == ["batching.config", "docker-compose.yml", "kubernetes.yaml", "models.config", "monitoring.config"]
+
+
+def test_export_holds_variables_and_signatures_but_no_keras_traces(exported):
+    saved = tf.saved_model.load(str(exported))
+    assert set(saved.signatures) == {"serving_default", "rank", "rank_n", "score_tokens", "predict"}
+    assert not (exported / "keras_metadata.pb").exists()
+    inputs = saved.signatures["serving_default"].structured_input_signature[1]
+    assert {name: (spec.shape.rank, spec.dtype.name) for name, spec in inputs.items()} == {
+        "query": (1, "string"),
+        "title": (2, "string"),
+        "brand": (2, "string"),
+        "price": (2, "float32"),
+        "rating": (2, "float32"),
+    }
+
+
+def test_export_holds_no_op_that_the_stock_server_lacks(exported):
+    ops = read_ops(exported)
+    assert ops > TEXT_OPS
+    assert {op for op in ops if not hasattr(tf.raw_ops, op)} == TEXT_OPS
+
+
+@pytest.fixture(scope="module")
+def served(exported, run_server):
+    """REST and gRPC addresses of local servers of the export, which warm it up."""
+    source = ModelSource("ranker", exported.parent)
+    with run_server([source]) as url, ModelManager([source]) as manager:
+        server = build_grpc_server(manager, ServingMetrics())
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        yield url, f"grpc://127.0.0.1:{port}"
+        server.stop(None).wait()
+
+
+def test_served_model_scores_as_the_checkpoint(served, text_ranker):
+    documents = [
+        {"title": "red dress", "brand": "Acme", "price": 12, "rating": 4.5},
+        {"title": "Größe 42, schwarz", "price": None},
+        {},
+        {"brand": "靴 👟", "rating": 1.0},
+    ]
+    columns = {name: [document.get(name) for document in documents] for name in ("title", "brand", "price", "rating")}
+    fields = {name: tf.constant([[value or "" for value in columns[name]]]) for name in ("title", "brand")}
+    features = {
+        name: tf.constant([[np.nan if value is None else value for value in columns[name]]], tf.float32)
+        for name in ("price", "rating")
+    }
+    expected = text_ranker.rank_scores(tf.constant(["red dress"]), fields, features)[0]
+    for url in served:
+        with RankingClient(url, "ranker") as client:
+            np.testing.assert_allclose(client.score("red dress", documents), expected, atol=1e-5)
+
+
+def test_server_answers_the_golden_requests_over_rest_and_grpc(served, exported):
+    requests = read_golden_requests(find_bundle(exported.parent))
+    for url in served:
+        replay = replay_golden_requests(url, "ranker", 1, requests, rounds=1)
+        assert replay.faults == []
+        assert len(replay.seconds) == len(requests) - 5
+
+
+def test_export_keeps_the_config_that_it_was_trained_with(exported, run_config):
+    kept = read_config(exported / "assets.extra" / "config.yaml")
+    assert dataclasses.replace(kept, export=run_config.export) == run_config
+
+
+def test_versions_are_counted_up_and_never_overwritten(tmp_path):
+    assert choose_version(tmp_path / "none", None) == 1
+    for name in ("1", "10", ".11.writing", "12-copy"):
+        (tmp_path / name).mkdir()
+    assert choose_version(tmp_path, None) == 11
+    assert choose_version(tmp_path, 5) == 5
+    with pytest.raises(InputError, match=r"got 10: .* Leave it empty for 11"):
+        choose_version(tmp_path, 10)
+
+
+def test_run_that_is_not_there_is_told(run_config, tmp_path):
+    train = dataclasses.replace(run_config.train, run=str(tmp_path / "nothing"))
+    export = dataclasses.replace(run_config.export, output=str(tmp_path))
+    with pytest.raises(InputError, match="nothing"):
+        export_ranker(dataclasses.replace(run_config, train=train, export=export))
+
+
+def test_version_takes_its_place_when_it_is_whole(tmp_path):
+    with write_beside(tmp_path, 3) as folder:
+        folder.mkdir()
+        assert not (tmp_path / "3").exists() and folder.name.startswith(".")
+    assert [path.name for path in tmp_path.iterdir()] == ["3"]
+
+
+def test_version_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(InputError), write_beside(tmp_path, 3) as folder:
+        folder.mkdir()
+        raise InputError("no")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def compare(text_ranker):
+    """Holds answers, the scores in memory changed by `spoil`, against the ranker."""
+    requests = RequestBuilder(text_ranker.fields, text_ranker.features).ask_each("one", [RANKED])[:1]
+
+    def call(spoil):
+        scores = bundle._score_in_memory(text_ranker, requests[0])
+        spoil(scores)
+        answers = [{"outputs": {"scores": scores.tolist()}}]
+        return bundle.measure_score_difference(text_ranker, requests, Trial(answers, []))
+
+    return call
+
+
+RANKED = RankedList("q", "red dress", (Document("a", {"title": "red"}, 0.0), Document("b", {"title": "hat"}, 0.0)))
+
+
+def test_scores_that_agree_pass(compare):
+    assert compare(lambda scores: None) <= 1e-6
+
+
+@pytest.mark.parametrize("wrong", [7.0, float("nan"), float("inf")])
+def test_scores_that_differ_are_refused(compare, wrong):
+    def spoil(scores):
+        scores[0, 1] = wrong
+
+    with pytest.raises(InputError, match=r"differ from the checkpoint's by .* Nothing was exported"):
+        compare(spoil)
+
+
+class _Echo(tf.Module):
+    def __init__(self, call, **options):
+        super().__init__()
+        self.call = tf.function(call, input_signature=[tf.TensorSpec([None], tf.string, "x")], **options)
+
+
+@pytest.mark.parametrize(
+    ("call", "options", "message"),
+    [
+        (lambda x: tf.numpy_function(lambda v: v, [x], tf.string), {}, "lacks ops .*PyFunc"),
+        (lambda x: tf.cast(tf.size(x), tf.float32), {"jit_compile": True}, "XLA"),
+    ],
+    ids=["python", "xla"],
+)
+def test_op_that_the_stock_server_cannot_run_is_refused(tmp_path, call, options, message):
+    module = _Echo(call, **options)
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures=module.call)
+    with pytest.raises(InputError, match=message):
+        read_ops(tmp_path / "1")

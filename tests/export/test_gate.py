@@ -1,0 +1,81 @@
+"""A version is stable only if it is not significantly worse than the stable one on the same lists."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tfr_listbert.export import gate
+from tfr_listbert.export.gate import decide_stable, read_gate_lists, score_with_version
+
+
+@pytest.fixture
+def decide(run_config, tmp_path, monkeypatch):
+    """Decides about a version `new` whose NDCG on the 20 test lists is given, against `old`."""
+
+    def call(new, old, **export):
+        values = {"new": np.array(new), "old": np.array(old)}
+        monkeypatch.setattr(gate, "_measure", lambda folder, *_: values[folder.name])
+        config = dataclasses.replace(run_config, export=dataclasses.replace(run_config.export, **export))
+        return decide_stable(config, tmp_path / "new", tmp_path / "old")
+
+    return call
+
+
+GOOD, BAD = [0.8 + 0.01 * (i % 3) for i in range(20)], [0.5] * 20
+
+
+def test_better_version_is_stable(decide):
+    decision = decide(GOOD, BAD)
+    assert decision.is_stable and not decision.is_forced
+    assert "Its ndcg_10 on 20 test lists is 0.8095, +0.3095 against 0.5000 of version old (p = 0.00" in decision.reason
+
+
+def test_significantly_worse_version_is_not_stable_and_says_by_how_much(decide):
+    decision = decide(BAD, GOOD)
+    assert not decision.is_stable
+    assert "-0.3095 against 0.8095" in decision.reason and "significantly worse" in decision.reason
+
+
+def test_version_that_may_be_worse_by_chance_is_stable(decide):
+    assert decide([0.5, *GOOD[1:]], GOOD).is_stable
+
+
+def test_force_makes_a_worse_version_stable_and_is_recorded(decide):
+    decision = decide(BAD, GOOD, force=True)
+    assert decision.is_stable and decision.is_forced
+    assert not decide(GOOD, BAD, force=True).is_forced
+
+
+def test_first_version_is_stable(run_config, exported):
+    decision = decide_stable(run_config, exported, None)
+    assert decision.is_stable and decision.measured.lists == 20
+    low, high = decision.measured.interval
+    assert 0 < low < decision.measured.mean < high < 1
+
+
+def test_version_is_as_good_as_itself(run_config, exported):
+    assert "+0.0000 against" in decide_stable(run_config, exported, exported).reason
+
+
+def test_version_that_cannot_be_compared_is_not_stable(run_config, exported, tmp_path):
+    assert "Version 7 cannot be asked" in decide_stable(run_config, exported, tmp_path / "7").reason
+    data = dataclasses.replace(run_config.data, lists=str(tmp_path))
+    decision = decide_stable(dataclasses.replace(run_config, data=data), exported, exported)
+    assert not decision.is_stable and "holds no test lists" in decision.reason
+    assert decision.measured is None
+
+
+def test_scores_of_a_version_are_those_of_its_lists(run_config, exported):
+    lists = read_gate_lists(run_config)
+    scored = score_with_version(exported, lists)
+    assert [one.document_ids for one in scored] == [[d.document_id for d in one.documents] for one in lists]
+    assert all(one.scores.shape == one.labels.shape and one.scores.min() > -1e8 for one in scored)
+
+
+def test_judgements_replace_the_labels_as_in_the_evaluation(run_config, tmp_path):
+    path = tmp_path / "grades.csv"
+    path.write_text("query,document_id,grade\nred,d0,3\n")
+    judged = dataclasses.replace(run_config.evaluate, judgements=str(path))
+    lists = read_gate_lists(dataclasses.replace(run_config, evaluate=judged))
+    assert {one.documents[0].label for one in lists if one.query == "red"} == {3.0}

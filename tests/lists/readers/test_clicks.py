@@ -1,0 +1,265 @@
+"""A log and a catalogue become graded lists, the same whatever form the log has, with every loss accounted for."""
+
+import gzip
+import json
+
+import duckdb
+import pytest
+
+from tfr_listbert.config import build_dataclass
+from tfr_listbert.lists.readers.clicks import ClicksReader
+from tfr_listbert.schema import InputError
+
+CATALOGUE = "document_id,title,price\n" + "".join(f"p{index},Product {index},{index}.5\n" for index in range(1, 10))
+
+# query, product, position, impressions, clicks
+SUMMED = [
+    ("dress", "p1", 2, 100, 10),
+    ("dress", "p2", 1, 60, 3),
+    ("dress", "p2", 5, 40, 1),  # mean position 2.6, 4 clicks in 100
+    ("dress", "p3", 1, 50, 0),
+    ("dress", "p4", 1, 49, 40),
+    ("dress", "p5", 4, 200, 15),
+    ("coat", "p1", 1, 50, 0),
+    ("coat", "p2", 2, 50, 0),
+]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Gives a function that writes a log and returns a reader of it."""
+    (tmp_path / "catalogue.csv").write_text(CATALOGUE)
+
+    def build(text: str = "", **options) -> ClicksReader:
+        (tmp_path / "log.csv").write_text(text or format_log(SUMMED))
+        options = {"log": str(tmp_path / "log.csv"), "catalogue": str(tmp_path / "catalogue.csv"), **options}
+        return build_dataclass(ClicksReader, options, "data.options")
+
+    return build
+
+
+def format_log(rows, header="query,document_id,position,impressions,clicks") -> str:
+    return header + "\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+EXPECTED = {"dress": {"p3": 0, "p1": 4, "p2": 2, "p5": 3}, "coat": {"p1": 0, "p2": 0}}
+
+
+def test_grades_are_those_of_the_papers_equation_1(shop, read):
+    reading = read(shop())
+    assert reading.labels == EXPECTED
+    dress = next(one for one in reading.lists if one.query == "dress")
+    assert [document.document_id for document in dress.documents] == ["p3", "p1", "p2", "p5"]
+    assert [document.position for document in dress.documents] == [1, 2, 3, 4]
+    assert dress.query_count == 200
+    assert dress.split == ""
+
+
+def test_each_threshold_says_what_it_leaves(shop, read):
+    steps = read(shop(), list_size=3).steps
+    assert [(step.name, step.lists, step.documents, step.products) for step in steps] == [
+        ("shown in the log", 2, 7, 5),
+        ("impressions >= 50", 2, 6, 4),
+        ("the first 3 by position", 2, 5, 3),
+    ]
+
+
+def test_the_best_rate_is_that_of_the_list_as_cut(shop, read):
+    rows = [("q", "p1", 1, 100, 5), ("q", "p2", 2, 100, 10), ("q", "p3", 3, 100, 100)]
+    assert read(shop(format_log(rows)), list_size=2).labels == {"q": {"p1": 2, "p2": 4}}
+
+
+def test_thirty_products_are_listed_unless_the_config_says_otherwise(tmp_path, read):
+    (tmp_path / "catalogue.csv").write_text("document_id,title\n" + "".join(f"p{index},t\n" for index in range(40)))
+    (tmp_path / "log.csv").write_text(format_log([("q", f"p{index}", index, 50, 1) for index in range(40)]))
+    reader = ClicksReader(str(tmp_path / "log.csv"), str(tmp_path / "catalogue.csv"))
+    assert [len(read(reader, list_size=size).lists[0].documents) for size in (None, 7, 40)] == [30, 7, 40]
+
+
+def test_single_impressions_and_sums_give_the_same_lists(shop, read):
+    single = [
+        (query, product, position, int(index < clicks))
+        for query, product, position, impressions, clicks in SUMMED
+        for index in range(impressions)
+    ]
+    by_row = read(shop(format_log(single, "query,document_id,position,clicks")))
+    assert sorted(by_row.lists, key=str) == sorted(read(shop()).lists, key=str)
+
+
+@pytest.mark.parametrize("form", ["gzip", "parquet", "jsonl", "many files"])
+def test_every_form_of_a_log_gives_the_same_lists(shop, read, tmp_path, form):
+    expected = read(shop(), features=["price"]).lists
+    options = {}
+    if form == "gzip":
+        (tmp_path / "log.csv.gz").write_bytes(gzip.compress(format_log(SUMMED).encode()))
+        options = {"log": str(tmp_path / "log.csv.gz")}
+    if form == "many files":
+        for index, row in enumerate(SUMMED):
+            (tmp_path / f"part-{index}.csv").write_text(format_log([row]))
+        options = {"log": str(tmp_path / "part-*.csv")}
+    if form in ("parquet", "jsonl"):
+        names = ("event.query.text", "event.product.id", "event.rank", "shown", "clicked")
+        columns = dict(zip(("query", "document_id", "position", "impressions", "clicks"), names, strict=True))
+        (tmp_path / "log.jsonl").write_text("".join(json.dumps(nest(row)) + "\n" for row in SUMMED))
+        duckdb.sql(f"COPY (FROM read_json('{tmp_path}/log.jsonl')) TO '{tmp_path}/log.parquet'")
+        options = {"log": str(tmp_path / f"log.{form}"), "columns": columns}
+    assert read(shop(**options), features=["price"]).lists == expected
+
+
+def nest(row) -> dict:
+    query, product, position, impressions, clicks = row
+    event = {"query": {"text": query}, "product": {"id": product}, "rank": position}
+    return {"event": event, "shown": impressions, "clicked": clicks}
+
+
+def test_clicks_over_expected_clicks_allow_for_the_position(shop, read):
+    rows = [("q", "p1", 1, 100, 20), ("q", "p2", 2, 100, 10), ("r", "p3", 1, 100, 20), ("r", "p4", 2, 100, 0)]
+    # Rates: 0.2 at position 1, 0.05 at 2, 0.125 at all; 40 impressions make a prior of 5 clicks. Products of q have
+    # (20 + 5) / (20 + 5) = 1 and (10 + 5) / (5 + 5) = 1.5, hence the grades ceil(4 / 1.5) = 3 and 4.
+    options = {"grading": "clicks_over_expected", "prior_impressions": 40}
+    assert read(shop(format_log(rows), **options)).labels == {"q": {"p1": 3, "p2": 4}, "r": {"p3": 4, "p4": 0}}
+
+
+def test_carts_and_purchases_weigh_more_than_clicks(shop, read):
+    header = "query,document_id,position,clicks,carts,purchases"
+    rows = [("q", "p1", 1, 1, 1, 1)] + [("q", "p2", 1, 1, "", "")] + [("q", "p3", 1, 0, 0, 0)]
+    options = {
+        "grading": "clicks_over_expected",
+        "columns": {"add_to_cart": "carts"},
+        "prior_impressions": 0,
+        "add_to_cart_weight": 3,
+        "purchase_weight": 4,
+    }
+    # Engagement 8, 1 and 0 at the same position: 4 * 1 / 8 is below 1.
+    assert read(shop(format_log(rows, header), **options)).labels == {"q": {"p1": 4, "p2": 1, "p3": 0}}
+
+
+def test_a_lucky_product_is_pulled_towards_the_average(shop, read):
+    rows = [("q", "p1", 1, 1000, 500), ("q", "p2", 1, 1, 1), ("q", "p3", 1, 1000, 100)]
+    options = {"grading": "clicks_over_expected"}
+    assert read(shop(format_log(rows), prior_impressions=0, **options)).labels["q"]["p1"] == 2
+    assert read(shop(format_log(rows), **options)).labels["q"] == {"p1": 4, "p2": 3, "p3": 1}
+
+
+def test_windows_split_a_log_and_a_query_may_be_in_both(shop, read):
+    times = ["2022-03-01 08:00:00", "2022-03-15", "2022-05-01", "2022-05-07T23:59:59Z", "2022-05-08"]
+    rows = [("q", f"p{index}", 1, 50, 1, time) for index, time in enumerate(times, 1)]
+    log = format_log(rows, "query,document_id,position,impressions,clicks,when")
+    options = {"train_window": ["2022-03-01", "2022-03-15"], "test_window": ["2022-05-01", "2022-05-08"]}
+    reading = read(shop(log, columns={"time": "when"}, **options), split_by="time")
+    found = {one.split: {document.document_id for document in one.documents} for one in reading.lists}
+    assert found == {"train": {"p1"}, "test": {"p3", "p4"}}
+    assert reading.passed_over == {"log rows outside both windows": 2}
+    assert reading.rejected == []
+
+
+def test_rates_of_the_test_window_do_not_reach_training_labels(shop, read):
+    train = [("q", "p1", 1, 100, 20, "2022-03-01"), ("q", "p2", 2, 100, 10, "2022-03-01")]
+    header = "query,document_id,position,impressions,clicks,time"
+    options = {
+        "grading": "clicks_over_expected",
+        "train_window": ["2022-03-01", "2022-03-02"],
+        "test_window": ["2022-05-01", "2022-05-02"],
+    }
+    labels = []
+    for clicks in (1, 90):
+        log = format_log([*train, ("r", "p3", 2, 100, clicks, "2022-05-01")], header)
+        lists = read(shop(log, **options), split_by="time").lists
+        labels.append([one for one in lists if one.split == "train"])
+    assert labels[0] == labels[1]
+
+
+def test_a_log_without_positions_is_ordered_by_impressions(shop, read):
+    rows = [("q", "p1", 60, 0), ("q", "p2", 90, 9), ("q", "p3", 70, 1)]
+    (one,) = read(shop(format_log(rows, "query,document_id,impressions,clicks"))).lists
+    assert [(document.document_id, document.position) for document in one.documents] == [
+        ("p2", 0),
+        ("p3", 0),
+        ("p1", 0),
+    ]
+
+
+def test_rows_that_cannot_be_used_are_named_and_the_rest_counts(shop, read):
+    rows = [
+        ("", "p1", 1, 50, 1),
+        ("q", "", 1, 50, 1),
+        ("q", "gone", 1, 50, 1),
+        ("q", "p1", 1, 50, -1),
+        ("q", "p1", 1, -50, 1),
+        ("q", "p1", "", 50, 1),
+        ("q", "p1", 1, "", 1),
+        ("q", "p1", 1, 50, "many"),
+        ("q", " p1 ", 1, 50, 1),
+    ]
+    reading = read(shop(format_log(rows)))
+    assert reading.rejected == [
+        ("log.csv", 2, "no query", ""),
+        ("log.csv", 3, "no document id", ""),
+        ("log.csv", 4, "product is not in the catalogue", "gone"),
+        ("log.csv", 5, "clicks is negative", "-1"),
+        ("log.csv", 6, "impressions is negative", "-50"),
+        ("log.csv", 7, "no position", ""),
+        ("log.csv", 8, "no impressions", ""),
+        ("log.csv", 9, "clicks is not a number", "many"),
+    ]
+    assert reading.inputs["data.options.log"]["rows"] == 9
+    assert reading.labels == {"q": {"p1": 4}}
+
+
+def test_products_that_cannot_be_used_are_named_with_what_hangs_on_them(shop, read, tmp_path):
+    reader = shop(format_log([("q", "p1", 1, 50, 1), ("q", "p2", 2, 50, 1), ("q", "p3", 3, 50, 1)]))
+    rows = "p1,First,1\np1,Second,2\np2,Dear,lots\n,Nameless,1\np3,,\n"
+    (tmp_path / "catalogue.csv").write_text("document_id,title,price\n" + rows)
+    reading = read(reader, features=["price"])
+    assert reading.rejected == [
+        ("catalogue.csv", 3, "the same document again; the first row is kept", "p1"),
+        ("catalogue.csv", 4, "price is not a number", "lots"),
+        ("catalogue.csv", 5, "no document_id", ""),
+        ("log.csv", 3, "product is not in the catalogue", "p2"),
+    ]
+    first, last = reading.lists[0].documents
+    assert (first.fields, first.features) == ({"title": "First"}, {"price": 1.0})
+    assert last.fields == {"title": ""} and last.features["price"] != last.features["price"]
+
+
+def test_a_catalogue_without_the_products_is_answered_with_how_its_ids_look(shop, read):
+    log = format_log([("q", f"SKU-{index}", 1, 50, 1) for index in range(9)])
+    with pytest.raises(InputError, match="9 of 9 rows of `data.options.log`(.|\n)*look like 'p[0-9]'(.|\n)*'SKU-0'"):
+        read(shop(log), max_rate=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"grading": "ctrs"}, "`data.options.grading` names no way of grading: got 'ctrs'. Did you mean 'ctr'"),
+        ({"min_impressions": -1}, "`data.options.min_impressions` must be >= 0"),
+        ({"prior_impressions": 3}, "prior_impressions` is read by `grading: clicks_over_expected` only"),
+        ({"train_window": ["2022-01-01", "2022-01-02"]}, "test_window` must be"),
+        ({"min_impresions": 1}, "`data.options.min_impresions` is not a setting. Did you mean 'min_impressions'"),
+    ],
+)
+def test_options_are_checked_when_they_are_read(shop, options, message):
+    with pytest.raises(InputError, match=message):
+        shop(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "split_by", "message"),
+    [
+        ({}, "time", "`data.split.by: time` and `data.options.train_window` .* go together, got 'time'"),
+        ({"columns": {"query": "qeury"}}, "query", "no column 'qeury'. Did you mean 'query'"),
+        ({"columns": {"purchases": "clicks"}}, "query", "purchases` is not read by anything"),
+        ({"catalogue_columns": {"title": "name"}}, "query", "catalogue_columns.title` must name a column .* 'name'"),
+        ({"log": "nowhere/*.csv"}, "query", "`data.options.log` must name a file"),
+    ],
+)
+def test_what_does_not_fit_the_files_is_answered(shop, read, options, split_by, message):
+    with pytest.raises(InputError, match=message):
+        read(shop(**options), split_by=split_by)
+
+
+def test_lists_do_not_come_in_the_order_of_their_text(shop, read):
+    rows = [(f"q{index:02d}", "p1", 1, 50, 1) for index in range(30)]
+    queries = [one.query for one in read(shop(format_log(rows))).lists]
+    assert queries != sorted(queries) and sorted(queries) == [row[0] for row in rows]
+    assert queries == [one.query for one in read(shop(format_log(rows[::-1]))).lists]

@@ -1,0 +1,101 @@
+"""A row that cannot be used is named by its file, its line and the first rule that it breaks."""
+
+import gzip
+
+import pytest
+
+from tfr_listbert.lists.readers.table import TableReader
+
+HEADER = b"query,document_id,label,title\n"
+
+
+def test_every_kind_of_broken_row_is_named_with_its_line(tmp_path, read):
+    rows = [
+        b"red,p1,1,a",  # line 2
+        b"bl\xffe,p2,2,a",
+        b'"multi\nline",p3,3,a',  # one row of two lines
+        b"short,p4",  # row 5
+        b"long,p5,1,a,9",
+        b'"quo"te,p6,1,a',
+        b"big,p7,1," + b"x" * 10_000_000,
+        b" ,p8,1,a",  # row 9
+        b"red,,1,a",
+        b"red,p9,,a",
+        b"red,p9,good,a",
+        b"red,p9,-1,a",  # row 13
+        b"red,p9,nan,a",
+        b"red,p9,1e39,a",
+        b"red,p1,2,other",
+        b"red,p9,2,a",  # row 17
+        b"red , p9 ,3,a",
+    ]
+    (tmp_path / "judged.csv.gz").write_bytes(gzip.compress(HEADER + b"\n".join(rows)))
+    reading = read(TableReader(str(tmp_path / "judged.csv.gz")))
+    encoding = "broken encoding: text is not UTF-8, or not what `data.options.csv.encoding` says"
+    again = "the same document in the list again; the first row is kept"
+    assert [(line, reason) for _, line, reason, _ in reading.rejected] == [
+        (3, encoding),
+        (5, "row has fewer columns than the header"),
+        (6, "row has more columns than the header"),
+        (7, "quotes around a text are not closed or not doubled"),
+        (8, "row is longer than 1,000,000 bytes"),
+        (9, "no query"),
+        (10, "no document id"),
+        (11, "no label"),
+        (12, "label is not a number"),
+        (13, "label is negative"),
+        (14, "label is not a number"),
+        (15, "label is not a number"),
+        (16, again),
+        (18, again),
+    ]
+    assert reading.rejected[8] == ("judged.csv.gz", 12, "label is not a number", "good")
+    assert reading.rejected[-1][3] == "red / p9"
+    assert max(len(row[3]) for row in reading.rejected) <= 200
+    assert reading.labels == {"red": {"p1": 1.0, "p9": 2.0}, "multi\nline": {"p3": 3.0}}
+    assert reading.inputs["data.options.path"]["rows"] == 17
+    assert reading.inputs["data.options.path"]["rejected"] == 14
+
+
+def test_lines_are_counted_within_each_file(tmp_path, read):
+    for name, rows in (
+        ("a", b"q,p1,1,t\nq,p2,x,t\n"),
+        ("b", b"q,\xff,1,t\nq,p3,1,t\nq,p4,y,t\n"),
+        ("c", b"q,p5,z,t\n"),
+    ):
+        (tmp_path / f"{name}.csv").write_bytes(HEADER + rows)
+    reading = read(TableReader(str(tmp_path / "?.csv")))
+    assert [row[:2] for row in reading.rejected] == [("a.csv", 3), ("b.csv", 2), ("b.csv", 4), ("c.csv", 2)]
+    assert reading.labels == {"q": {"p1": 1.0, "p3": 1.0}}
+
+
+def test_broken_json_lines_are_named(tmp_path, read):
+    lines = [
+        b'{"query": "red", "document_id": 7, "label": 2.0, "title": "caf\\u00e9"}',
+        b"{broken",
+        b'{"query": "bl\xff", "document_id": 1, "label": 1, "title": ""}',
+        b"",
+        b'{"query": "lone \\ud800", "document_id": 1, "label": 1, "title": ""}',
+        b'{"query": {"text": "x"}, "document_id": 8, "label": true, "title": null}',
+        b'{"query": null, "document_id": 9, "label": 1, "title": ""}',
+        b'{"query": "red", "document_id": 9, "label": "x", "title": ""}',
+        b"[1, 2]",
+    ]
+    (tmp_path / "judged.jsonl").write_bytes(b"\n".join(lines))
+    reading = read(TableReader(str(tmp_path / "judged.jsonl")))
+    assert [(line, reason.split(":")[0]) for _, line, reason, _ in reading.rejected] == [
+        (2, "line is not valid JSON"),
+        (3, "broken encoding"),
+        (5, "line is not valid JSON"),
+        (7, "no query"),
+        (8, "label is not a number"),
+        (9, "no query"),
+    ]
+    assert reading.labels == {"red": {"7": 2.0}, '{"text":"x"}': {"8": 1.0}}
+    assert {document.fields["title"] for one in reading.lists for document in one.documents} == {"café", ""}
+
+
+@pytest.mark.parametrize(("value", "label"), [("1e2", 100.0), (" 3 ", 3.0), ("true", 1.0), ("0.5", 0.5)])
+def test_numbers_are_read_as_people_write_them(tmp_path, read, value, label):
+    (tmp_path / "judged.csv").write_bytes(HEADER + f"q,p,{value},t\n".encode())
+    assert read(TableReader(str(tmp_path / "judged.csv"))).labels == {"q": {"p": label}}

@@ -1,0 +1,63 @@
+"""A window starts with its first moment and ends before its last, in UTC, whatever way a log writes its times."""
+
+import datetime
+
+import duckdb
+import pytest
+
+from tfr_listbert.lists.readers.windows import assign_split, build_time, parse_windows, require_time
+from tfr_listbert.schema import InputError
+
+WINDOWS = parse_windows(("2022-03-01", datetime.date(2022, 3, 15)), ("2022-05-01T00:00:00+02:00", "2022-05-08"))
+
+
+def evaluate(expression: str, value: str):
+    duckdb.sql("SET TimeZone = 'UTC'")
+    return duckdb.sql(f"SELECT {expression} FROM (SELECT {value} AS time)").fetchall()[0][0]
+
+
+@pytest.mark.parametrize(
+    ("value", "split"),
+    [
+        ("'2022-03-01'", "train"),
+        ("'2022-03-14 23:59:59.999'", "train"),
+        ("'2022-03-15'", None),
+        ("'2022-02-28T23:59:59Z'", None),
+        ("'2022-02-28T23:59:59-02:00'", "train"),
+        ("'2022-04-30T22:00:00Z'", "test"),
+        ("DATE '2022-05-07'", "test"),
+        ("TIMESTAMP '2022-05-08 00:00:00'", None),
+        ("TIMESTAMPTZ '2022-05-08 01:00:00+02'", "test"),
+        ("1646092800", "train"),  # 2022-03-01 in seconds
+        ("'1646092799999'", None),  # the millisecond before
+        ("1646092800000", "train"),
+    ],
+)
+def test_rows_are_split_by_their_moment(value, split):
+    assert evaluate(assign_split("time", WINDOWS), value) == split
+
+
+@pytest.mark.parametrize("value", ["''", "NULL", "'yesterday'", "'2022-13-01'", "'1e300'", "'nan'"])
+def test_what_is_no_moment_is_rejected(value):
+    assert evaluate(build_time("time"), value) is None
+    assert evaluate(require_time("time").broken, value)
+
+
+def test_without_windows_no_split_is_assigned():
+    assert parse_windows((), ()) == ()
+    assert evaluate(assign_split("time", ()), "NULL") == ""
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (("2022-03-01", "2022-03-15"), (), r"`data.options.test_window` must be \[start, end\], .* got \[\]"),
+        (("2022-03-01",), ("2022-03-01", "2022-03-15"), "train_window` must be"),
+        (("2022-03-15", "2022-03-01"), ("2022-05-01", "2022-05-02"), "The end is the first moment that no longer"),
+        (("2022-03-01", "2022-03-15"), ("2022-03-14", "2022-03-20"), "must not overlap"),
+        (("march", "april"), ("2022-03-14", "2022-03-20"), r"got \['march', 'april'\]"),
+    ],
+)
+def test_windows_that_are_none_are_answered(train, test, message):
+    with pytest.raises(InputError, match=message):
+        parse_windows(train, test)

@@ -1,0 +1,64 @@
+"""A folder is replaced as a whole or stays as it was, and nobody else's is touched."""
+
+import pytest
+
+from tfr_listbert.lists.folders import replace_folder
+from tfr_listbert.schema import InputError
+
+
+def write(path, text: str) -> None:
+    with replace_folder(path, "stats.json", "data.lists") as folder:
+        (folder / "stats.json").write_text(text)
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_appears_complete_and_is_replaced_complete(tmp_path):
+    path = tmp_path / "deep" / "lists"
+    write(path, "one")
+    (path / "old.tfrecord").touch()
+    write(path, "two")
+    assert (names(path), (path / "stats.json").read_text()) == (["stats.json"], "two")
+    assert names(path.parent) == ["lists"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_what_was_there(tmp_path, error):
+    write(tmp_path / "lists", "one")
+    with pytest.raises(error), replace_folder(tmp_path / "lists", "stats.json", "data.lists") as folder:
+        (folder / "stats.json").write_text("two")
+        raise error
+    assert names(tmp_path) == ["lists"]
+    assert (tmp_path / "lists" / "stats.json").read_text() == "one"
+
+
+def test_what_a_killed_run_left_is_cleared_away(tmp_path):
+    (tmp_path / ".lists.partial").mkdir()
+    (tmp_path / ".lists.partial" / "half").touch()
+    (tmp_path / ".lists.previous").mkdir()
+    (tmp_path / ".lists.previous" / "stats.json").write_text("one")
+    with pytest.raises(ValueError), replace_folder(tmp_path / "lists", "stats.json", "data.lists"):
+        raise ValueError
+    assert (tmp_path / "lists" / "stats.json").read_text() == "one"  # killed between two renames
+    assert names(tmp_path) == ["lists"]
+
+
+def test_an_empty_folder_may_be_taken(tmp_path):
+    (tmp_path / "lists").mkdir()
+    write(tmp_path / "lists", "one")
+    assert names(tmp_path / "lists") == ["stats.json"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_is_not_ours_is_never_replaced(tmp_path, kind):
+    path = tmp_path / "home"
+    if kind == "folder":
+        path.mkdir()
+        (path / "thesis.tex").touch()
+    else:
+        path.touch()
+    with pytest.raises(InputError, match="`data.lists` names .*home, which has other files in it"):
+        write(path, "one")
+    assert names(tmp_path) == ["home"]

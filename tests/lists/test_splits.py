@@ -1,0 +1,68 @@
+"""A query is on one side of every split, on every machine, and a source's own split is kept."""
+
+import collections
+
+import pytest
+
+from tfr_listbert.lists.splits import Splitter, hash_query, mark_seen
+from tfr_listbert.schema import InputError, RankedList
+
+
+def make_list(query: str, split: str = "") -> RankedList:
+    return RankedList(query, query, (), split=split)
+
+
+def test_the_hash_is_the_same_on_every_machine():
+    assert hash_query("Red  Dress ") == hash_query("red dress") == 13218617488824253604  # b2sum -l 64
+    assert hash_query("red dress", salt="1") != hash_query("red dress")
+
+
+def test_rates_are_kept():
+    splitter = Splitter("query", test_rate=0.2, validation_rate=0.1)
+    counts = collections.Counter(splitter.choose_split(make_list(f"query {index}")) for index in range(10_000))
+    # Standard deviations: 40 lists of test, 27 of validation.
+    assert counts["test"] == pytest.approx(2000, abs=160)
+    assert counts["validation"] == pytest.approx(800, abs=110)
+
+
+def test_spellings_of_a_query_stay_together():
+    splitter = Splitter("query", test_rate=0.5, validation_rate=0.5)
+    for index in range(200):
+        splits = {splitter.choose_split(make_list(query)) for query in (f"Größe {index}", f" GRÖSSE  {index}")}
+        assert len(splits) == 1
+
+
+def test_the_salt_draws_anew():
+    splits = [
+        [Splitter("query", 0.5, 0.0, salt).choose_split(make_list(str(index))) for index in range(100)]
+        for salt in ("", "other")
+    ]
+    assert splits[0] != splits[1]
+
+
+@pytest.mark.parametrize("by", ["time", "given"])
+def test_a_split_of_the_source_is_kept_but_for_validation(by):
+    splitter = Splitter(by, test_rate=0.9, validation_rate=0.5)
+    chosen = {
+        split: {splitter.choose_split(make_list(str(index), split)) for index in range(50)}
+        for split in ("train", "validation", "test")
+    }
+    assert chosen == {"train": {"train", "validation"}, "validation": {"validation"}, "test": {"test"}}
+
+
+def test_the_same_queries_are_validated_wherever_the_split_comes_from():
+    given = Splitter("given", 0.0, 0.3)
+    by_query = Splitter("query", 0.0, 0.3)
+    for index in range(100):
+        assert given.choose_split(make_list(str(index), "train")) == by_query.choose_split(make_list(str(index)))
+
+
+def test_a_source_without_a_split_is_answered():
+    with pytest.raises(InputError, match="`data.split.by` is given, but the source assigns no split to the query 'q'"):
+        Splitter("given", 0.2, 0.1).choose_split(make_list("q"))
+
+
+def test_a_query_is_seen_in_whatever_spelling():
+    hashes = {hash_query("red dress")}
+    assert mark_seen(make_list("RED dress"), hashes).is_seen == 1
+    assert mark_seen(make_list("red dresses"), hashes).is_seen == 0

@@ -1,0 +1,127 @@
+"""The README's commands and configs, and the quickstart, run as they stand, with a tiny shop."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tfr_listbert.config import Config, build_dataclass, read_config
+from tfr_listbert.losses import build_loss
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TINY = [
+    "shop.products=300",
+    "shop.queries=60",
+    "shop.test_queries=20",
+    "shop.sessions=20000",
+    "shop.results=12",
+    "text.vocabulary_size=600",
+    "encoder.layers=1",
+    "encoder.width=16",
+    "encoder.inner_width=32",
+    "train.epochs=1",
+    "evaluate.resamples=200",
+]
+
+
+def list_blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def find_command(start):
+    """Returns the README's one command that starts so."""
+    lines = [line for block in list_blocks("bash") for line in block.splitlines() if line.startswith(start)]
+    assert len(lines) == 1, lines
+    return lines[0].split(" #")[0]
+
+
+@pytest.fixture(scope="module")
+def environment():
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, environment):
+    """The folder in which the quickstart has run on a tiny shop, and what it printed."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    for name in ("pipelines", "serving", "data"):
+        (folder / name).symlink_to(ROOT / name)
+    command = ["bash", "pipelines/quickstart.sh", *TINY]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=420)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, done.stdout
+
+
+def test_the_quickstart_ends_with_a_table_an_answer_and_the_tensorboard_command(finished):
+    _, printed = finished
+    table = printed.split("unseen queries")[1]
+    assert all(
+        re.search(rf"^  {system} +0\.\d+ +0\.\d+-0\.\d+", table, re.M) for system in ("random", "bm25", "ranker")
+    )
+    answer = printed.split("serving/client.py")[1]
+    assert len(re.findall(r"^ +\d+ +-?\d+\.\d+ ", answer, re.M)) == 8
+    assert "34 of 34" in printed.split("serving/verify.py")[1]
+    assert "tensorboard --logdir runs/shop" in printed
+
+
+def test_every_script_of_the_readme_runs(finished, environment):
+    folder, _ = finished
+    for script in ("prepare_data", "train_tokenizer", "evaluate", "export"):
+        command = [*find_command(f"python pipelines/{script}.py").split(), *TINY]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stderr[-2000:]
+    for script in ("pretrain", "train"):  # the quickstart has run them; here, only that they could be
+        command = find_command(f"python pipelines/{script}.py").split()
+        assert command[:2] == ["python", f"pipelines/{script}.py"]
+        read_config(ROOT / command[2], command[3:])
+
+
+def test_the_server_and_the_client_of_the_readme_answer(finished, environment):
+    folder, _ = finished
+    serve = find_command("python serving/local_server.py").replace("--port 8501", "--port 0").split()
+    with open(folder / "server.log", "w+") as log:
+        server = subprocess.Popen(serve, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            url = wait_for_url(folder / "server.log", server)
+            ask = find_command("python serving/client.py").replace("http://127.0.0.1:8501", url)
+            done = subprocess.run(ask, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
+        finally:
+            server.terminate()
+            server.wait(30)
+    assert done.returncode == 0, done.stderr
+    assert "Trainers navy mens casual lace up" in done.stdout
+
+
+def wait_for_url(log, server):
+    for _ in range(300):
+        found = re.search(r"http://[0-9.:]+", log.read_text())
+        if found:
+            return found[0]
+        assert server.poll() is None, log.read_text()
+        time.sleep(0.2)
+    raise AssertionError("the server was not ready within a minute")
+
+
+def test_the_configs_of_the_readme_are_valid(tmp_path):
+    blocks = [yaml.safe_load(block) for block in list_blocks("yaml")]
+    assert len(blocks) >= 3
+    for number, block in enumerate(blocks):
+        path = ROOT / "pipelines" / "configs" / "shop.yaml"
+        text = yaml.safe_dump({**block, "base": str(path)} if "base" in block else block)
+        (tmp_path / f"{number}.yaml").write_text(text)
+        config = read_config(tmp_path / f"{number}.yaml")
+        assert isinstance(config, Config)
+        build_loss(config.loss.loss, config.loss.options)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pipelines" / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_config_is_valid(path):
+    config = read_config(path)
+    build_loss(config.loss.loss, config.loss.options)
+    assert build_dataclass(Config, {}, "") == Config()

@@ -1,0 +1,151 @@
+"""Which texts are pre-trained on: each once, filtered, and none of a test."""
+
+import dataclasses
+import tempfile
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from tfr_listbert.config import Config, build_dataclass
+from tfr_listbert.lists.elwc import write_shards
+from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
+from tfr_listbert.schema import Document, InputError, RankedList, fold_query
+
+
+def build_list(query, titles, count=20):
+    documents = [
+        Document(f"{query}{number}", {"title": title, "brand": "acme" if number else ""}, 1.0)
+        for number, title in enumerate(titles)
+    ]
+    return RankedList(query, query, tuple(documents), query_count=count)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Lists in which a test query was also searched in training, as logs have it."""
+    lists = {
+        "train": [
+            build_list("red dress", ["summer dress", "blue hat"]),
+            build_list("Seen  in test", ["summer dress"]),
+            build_list("rare words", ["blue hat"], count=9),
+            build_list("never counted", ["blue hat", "blue hat"], count=0),
+            build_list("dress", ["blue hat"]),
+        ],
+        "validation": [build_list("valid query", ["valid product"])],
+        "test": [build_list("seen in TEST", ["test product"]), build_list("test query", ["test product"])],
+    }
+    for split, members in lists.items():
+        write_shards(members, tmp_path / "lists", split)
+    values = {
+        "data": {"lists": str(tmp_path / "lists"), "fields": ["title", "brand"], "max_rejected_rate": 0.0},
+        "text": {"fields": [{"name": "title"}, {"name": "brand", "template": "by {}"}]},
+        "pretrain": {"held_out_rate": 0.5},
+    }
+    return build_dataclass(Config, values, "")
+
+
+def change(config, **settings):
+    return dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, **settings))
+
+
+def read(config, folder):
+    """Returns the texts, those held out, and the counts."""
+    counts = TextCounts()
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        texts = list(read_corpus(config, Path(scratch), counts))
+    return [text for text, _ in texts], [text for text, is_held_out in texts if is_held_out], counts
+
+
+def test_training_lists_give_their_documents_and_the_queries_worth_it(config, tmp_path):
+    texts, _, counts = read(config, tmp_path)
+    assert sorted(texts) == ["blue hat", "blue hat by acme", "never counted", "red dress", "summer dress"]
+    assert (counts.products, counts.queries) == (3, 3)
+    assert (counts.short_queries, counts.rare_queries, counts.excluded) == (1, 1, 1)
+    assert counts.inputs["data.lists (documents)"]["rows"] == 7
+
+
+def test_documents_with_the_label_come_once_more_behind_their_query_unless_it_is_tested(config, tmp_path):
+    alone = set(read(config, tmp_path)[0])
+    with_pairs = set(read(change(config, pair_label=1.0), tmp_path)[0])
+    pairs = {"red dress blue hat by acme", "red dress summer dress", "rare words blue hat"}
+    assert pairs <= with_pairs - alone
+    assert not any("seen in test" in fold_query(text) for text in with_pairs)
+    assert set(read(change(config, pair_label=1.5), tmp_path)[0]) == alone
+
+
+def test_thresholds_of_queries_are_settings(config, tmp_path):
+    texts, _, _ = read(change(config, min_query_words=1, min_query_count=9), tmp_path)
+    assert {"rare words", "dress"} <= set(texts)
+
+
+def test_queries_of_validation_and_test_lists_are_left_out_of_every_source(config, tmp_path):
+    queries = ["TEST  query", "valid query", "seen in test", "another query"]
+    (tmp_path / "log.csv").write_text("q\n" + "\n".join(query for query in queries for _ in range(10)) + "\n")
+    (tmp_path / "texts.txt").write_text("Test query\nsome product\n")
+    sources = ({"path": str(tmp_path / "log.csv"), "query": "q"}, {"path": str(tmp_path / "texts.txt")})
+    texts, _, counts = read(change(config, lists=False, sources=sources), tmp_path)
+    assert sorted(map(fold_query, texts)) == ["another query", "some product"]
+    assert counts.excluded == 3
+
+
+def test_queries_of_files_are_left_out_where_asked(config, tmp_path):
+    (tmp_path / "esci.csv").write_text("query\nRED  dress\nblue hat\n")
+    excluded = ({"path": str(tmp_path / "esci.csv"), "query": "query"},)
+    texts, _, _ = read(change(config, excluded=excluded), tmp_path)
+    assert sorted(texts) == ["blue hat by acme", "never counted", "summer dress"]
+
+
+def test_a_text_of_several_sources_comes_once(config, tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text("Summer  Dress\nmore of it\n" * 50)
+    texts, _, _ = read(
+        change(config, sources=tuple({"path": str(tmp_path / f"{name}.txt")} for name in "ab")), tmp_path
+    )
+    folded = [fold_query(text) for text in texts]
+    assert len(folded) == len(set(folded)) == 6 and "more of it" in folded
+
+
+def test_texts_are_held_out_by_hash(config, tmp_path):
+    (tmp_path / "a.txt").write_text("".join(f"text {number}\n" for number in range(4000)))
+    source = {"path": str(tmp_path / "a.txt")}
+    few = change(config, lists=False, sources=(source,), held_out_rate=0.1)
+    texts, held_out, counts = read(few, tmp_path)
+    assert len(texts) == 4000 and 300 < len(held_out) == counts.held_out < 500
+    assert texts != sorted(texts)
+    (tmp_path / "a.txt").write_text("".join(f"TEXT {number}\n" for number in range(3999, -1, -2)))
+    again, held_out_again, _ = read(few, tmp_path)
+    assert [fold_query(text) for text in again] == [text for text in texts if int(text[5:]) % 2]
+    assert {fold_query(text) for text in held_out_again} <= set(held_out)
+
+
+def test_memory_does_not_grow_with_the_corpus(config, tmp_path):
+    def measure(number):
+        (tmp_path / "a.txt").write_text("".join(f"some text of a corpus {index}\n" for index in range(number)))
+        source = {"path": str(tmp_path / "a.txt")}
+        (tmp_path / f"{number}").mkdir()
+        tracemalloc.start()
+        texts = read_corpus(change(config, lists=False, sources=(source,)), tmp_path / f"{number}", TextCounts())
+        assert sum(1 for _ in texts) == number
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    measure(10)
+    assert measure(120_000) < 1.2 * measure(30_000)
+
+
+def test_no_source_is_refused(config, tmp_path):
+    with pytest.raises(InputError, match="`pretrain.sources` must name files"):
+        read(change(config, lists=False), tmp_path)
+
+
+def test_queries_without_lists_that_say_which_are_tested_are_refused(config, tmp_path):
+    (tmp_path / "log.csv").write_text("q\nred dress\n")
+    data = dataclasses.replace(config.data, lists=str(tmp_path / "none"))
+    source = {"path": str(tmp_path / "log.csv"), "query": "q"}
+    alone = dataclasses.replace(change(config, lists=False, sources=(source,)), data=data)
+    with pytest.raises(InputError, match="`data.lists` must be a folder of prepared lists"):
+        read(alone, tmp_path)
+    products = change(alone, sources=({"path": str(tmp_path / "log.csv"), "fields": [{"name": "q"}]},))
+    assert read(products, tmp_path)[0] == ["red dress"]

@@ -1,0 +1,84 @@
+"""A replay of golden requests finds what a server answers in another way than the export."""
+
+import json
+import math
+
+import pytest
+
+from serving.remote import golden
+from serving.remote.errors import RankingError, RefusedError
+from serving.remote.golden import GoldenRequest, Replay, find_bundle, read_golden_requests, replay_golden_requests
+
+SCORES = [[2.0, -1.0, 2.0, -1e9]]
+RANKED = GoldenRequest(
+    "r", "rank", {}, {"scores": SCORES, "order": [[0, 2, 1, 3]], "sorted_scores": [[2, 2, -1, -1e9]]}
+)
+REFUSED = GoldenRequest("e", "rank", {}, error="INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("scores", [[2.00005, -1.0, 2.0, -1e9]], ""),
+        ("scores", [[2.0, -1.0, 2.1, -1e9]], "`scores` at [0, 2] is 2.1 instead of 2"),
+        ("scores", [[2.0, -1.0, math.nan, -1e9]], "`scores` at [0, 2] is nan instead of 2"),
+        ("scores", [[2.0, -1.0]], "has shape (1, 2) instead of (1, 4)"),
+        ("order", [[2, 0, 1, 3]], ""),
+        ("order", [[0, 1, 2, 3]], "puts a worse document before a better one"),
+        ("order", [[0, 2, 1, 1]], "is no order of 4 documents"),
+    ],
+)
+def test_outputs_are_held_against_the_export(name, value, fault):
+    found = RANKED.find_fault({**RANKED.outputs, name: value})
+    assert fault in found if fault else found == ""
+
+
+def test_missing_output_is_a_fault_and_a_single_one_needs_no_name():
+    assert "instead of ['order', 'scores', 'sorted_scores']" in RANKED.find_fault({"scores": SCORES})
+    assert GoldenRequest("s", "serving_default", {}, {"scores": SCORES}).find_fault({"": SCORES}) == ""
+
+
+def test_refusals_are_held_against_the_export():
+    assert REFUSED.find_refusal_fault(RefusedError("no", 400)) == ""
+    assert "status 500 instead of 400" in REFUSED.find_refusal_fault(RefusedError("no", 500))
+    assert "status 404 instead of 200" in RANKED.find_refusal_fault(RefusedError("no", 404))
+    assert "instead of refused with INVALID_ARGUMENT" in REFUSED.find_fault({"scores": SCORES})
+
+
+def test_replay_asks_every_round_and_tells_each_fault_once(monkeypatch):
+    class Remote:
+        asked = 0
+
+        def predict(self, signature_name, inputs):
+            self.asked += 1
+            if self.asked % 2:
+                return {"scores": [[0.0, 0.0, 0.0, 0.0]], "order": [[0, 2, 1, 3]], "sorted_scores": [[2, 2, -1, -1e9]]}
+            raise RefusedError("no", 400)
+
+        def close(self):
+            pass
+
+    remote = Remote()
+    monkeypatch.setattr(golden, "open_model", lambda *_, **__: remote)
+    replay = replay_golden_requests("http://x", "m", 1, [RANKED, REFUSED], rounds=3)
+    assert remote.asked == 6
+    assert len(replay.seconds) == 3
+    assert replay.faults == ["r: `scores` at [0, 3] is 0 instead of -1e+09"]
+
+
+def test_percentiles_are_in_milliseconds():
+    assert Replay([], [0.001, 0.002, 0.003]).format_percentiles().startswith("p50 2.0 ms, p90 2.8 ms")
+
+
+def test_newest_version_with_golden_requests_is_found(tmp_path):
+    for version in ("2", "10", "notes"):
+        (tmp_path / version / "assets.extra").mkdir(parents=True)
+    line = {"name": "a", "signature_name": "rank", "inputs": {"query": ["\u2028"]}, "error": "INVALID_ARGUMENT"}
+    (tmp_path / "10" / golden.GOLDEN_PATH).write_text(json.dumps(line, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert find_bundle(tmp_path) == find_bundle(tmp_path / "10") == tmp_path / "10"
+    assert read_golden_requests(tmp_path / "10") == [
+        GoldenRequest("a", "rank", {"query": ["\u2028"]}, error="INVALID_ARGUMENT")
+    ]
+    for wrong in (tmp_path / "2", tmp_path / "nothing"):
+        with pytest.raises(RankingError, match="holds no version with"):
+            find_bundle(wrong)

@@ -1,0 +1,146 @@
+"""Visitors get their products, ordered by the ranker if it answers in time, and what they saw is logged."""
+
+import asyncio
+import threading
+import time
+
+import duckdb
+import httpx
+import pytest
+
+from serving.search_service.app import build_search_app
+from serving.search_service.engine import MemoryEngine, read_products
+from serving.search_service.impressions import ImpressionLog
+from serving.search_service.service import SearchService
+
+PRODUCTS = [
+    {"document_id": "a", "title": "red dress", "price": 10.0},
+    {"document_id": "b", "title": "red dress long", "price": float("nan")},
+    {"document_id": "c", "title": "blue hat"},
+]
+
+
+class Ranker:
+    """Prefers long titles, after a wait or with a fault."""
+
+    def __init__(self, seconds=0.0, fault=None):
+        self.seconds, self.fault = seconds, fault
+
+    def score(self, query, documents):
+        time.sleep(self.seconds)
+        if self.fault:
+            raise self.fault
+        return [float(len(document["title"])) for document in documents]
+
+
+@pytest.fixture
+def search():
+    """Searches once with a ranker; returns the ids, the outcome and the counts."""
+    services = []
+
+    def call(ranker, query="red dresses", name="new", deadline=0.5):
+        service = SearchService(MemoryEngine(PRODUCTS, ["title"]), {"new": ranker}, deadline_seconds=deadline)
+        services.append(service)
+        answer = service.search(query, name)
+        return [product["document_id"] for product in answer.products], answer.outcome, service.counts
+
+    yield call
+    for service in services:
+        service.close()
+
+
+def test_ranker_orders_what_the_engine_finds(search):
+    ids, outcome, counts = search(Ranker())
+    assert (ids, outcome) == (["b", "a"], "ranked")
+    assert counts == {"ranked": 1, "late": 0, "down": 0, "engine_only": 0}
+
+
+def test_late_ranker_leaves_the_engines_order(search):
+    ids, outcome, counts = search(Ranker(seconds=0.5), deadline=0.05)
+    assert (ids, outcome, counts["late"]) == (["a", "b"], "late", 1)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("no"), httpx.ConnectError("no")])
+def test_ranker_that_is_down_leaves_the_engines_order(search, fault):
+    assert search(Ranker(fault=fault))[:2] == (["a", "b"], "down")
+
+
+def test_search_without_ranker_or_products_asks_none(search):
+    assert search(Ranker(fault=RuntimeError), name="")[:2] == (["a", "b"], "engine_only")
+    assert search(Ranker(fault=RuntimeError), query="sofa")[:2] == ([], "engine_only")
+
+
+class Client:
+    """Asks the application without a socket."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def request(self, method, path, **options):
+        async def send():
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(send())
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def post(self, path, **options):
+        return self.request("POST", path, **options)
+
+
+@pytest.fixture
+def client(tmp_path):
+    service = SearchService(MemoryEngine(PRODUCTS, ["title"]), {"new": Ranker()}, deadline_seconds=5.0)
+    log = ImpressionLog(tmp_path / "log.csv")
+    page = tmp_path / "index.html"
+    page.write_text("<title>Search</title>")
+    yield Client(build_search_app(service, log, page))
+    service.close()
+    log.close()
+
+
+def test_shown_and_clicked_products_are_summed_as_the_reader_sums_them(client, tmp_path):
+    answer = client.get("/search", params={"q": "red dress", "ranker": "new"}).json()
+    assert [product["document_id"] for product in answer["products"]] == ["b", "a"]
+    assert "price" not in answer["products"][0]  # NaN is no JSON
+    client.get("/search", params={"q": "red dress", "ranker": "", "log": "0"})
+    assert client.post("/click", json={"query": "red dress", "document_id": "a", "position": 2}).status_code == 200
+    rows = duckdb.sql(
+        f"SELECT query, document_id, position, sum(impressions), sum(clicks) FROM '{tmp_path}/log.csv' "
+        "GROUP BY ALL ORDER BY position"
+    ).fetchall()
+    assert rows == [("red dress", "b", 1, 1, 0), ("red dress", "a", 2, 1, 1)]
+
+
+def test_click_that_is_none_is_refused(client):
+    for body in (b"x", b"[]", b'{"query": "a", "document_id": "b", "position": "first"}'):
+        assert client.post("/click", content=body).status_code == 400
+
+
+def test_page_rankers_and_counts_are_served(client):
+    assert "<title>Search" in client.get("/").text
+    assert client.get("/rankers").json() == ["new"]
+    client.get("/search", params={"q": "red"})
+    assert client.get("/counts").json()["engine_only"] == 1
+
+
+def test_log_goes_on_where_it_was_and_keeps_rows_whole(tmp_path):
+    for _ in range(2):
+        log = ImpressionLog(tmp_path / "log.csv")
+        threads = [threading.Thread(target=log.add_search, args=("a, b", ["1", "2"])) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        log.close()
+    rows = duckdb.sql(f"SELECT count(*), any_value(query) FROM '{tmp_path}/log.csv'").fetchall()
+    assert rows == [(32, "a, b")]
+
+
+def test_products_are_read_with_missing_numbers(tmp_path):
+    (tmp_path / "products.csv").write_text("document_id,title,price\n1,hat,\n2,coat,3.5\n")
+    first, second = read_products(tmp_path / "products.csv", ["price"])
+    assert first["price"] != first["price"] and second == {"document_id": "2", "title": "coat", "price": 3.5}

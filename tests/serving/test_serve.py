@@ -1,0 +1,67 @@
+"""The script takes the real server where it is, and says which server it starts."""
+
+import os
+import subprocess
+
+import pytest
+
+from serving.contract.requests import MODEL
+
+
+@pytest.fixture(scope="module")
+def folder(contract_sources, tmp_path_factory):
+    """An exported model as the script finds it, whose versions are those of the contract."""
+    base = contract_sources[0].base_path
+    served = tmp_path_factory.mktemp("export") / MODEL
+    served.symlink_to(base)
+    files = served.with_name(f"{MODEL}.serving")
+    files.mkdir()
+    text = (base.parent / "models.config").read_text().replace(f'"{base}"', f'"/models/{MODEL}"')
+    (files / "models.config").write_text(text)
+    (files / "docker-compose.yml").write_text("services:\n  x:\n    image: tensorflow/serving:2.15.1\n")
+    return served
+
+
+def write_command(folder, name, script):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin"}
+
+
+def start(folder, environment):
+    command = ["bash", "serving/serve.sh", str(folder), "0", "0"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+
+
+def test_binary_gets_the_paths_of_this_machine(folder, tmp_path):
+    show = 'for f in "$@"; do case $f in --model_config_file=*) cat "${f#*=}";; *) echo "$f";; esac; done'
+    process = start(folder, write_command(tmp_path / "bin", "tensorflow_model_server", show))
+    assert process.returncode == 0
+    assert process.stdout.startswith(f"TensorFlow Serving: {tmp_path}/bin/tensorflow_model_server, ")
+    assert f'base_path: "{folder}"' in process.stdout
+    assert "--allow_version_labels_for_unavailable_models=true" in process.stdout
+
+
+def test_docker_mounts_the_versions(folder, tmp_path):
+    process = start(folder, write_command(tmp_path / "bin", "docker", 'echo "$@"'))
+    assert "TensorFlow Serving in Docker: tensorflow/serving:2.15.1" in process.stdout
+    assert f"-v {folder}:/models/{MODEL}:ro" in process.stdout
+
+
+def test_local_server_is_named_for_what_it_is(folder, tmp_path):
+    environment = write_command(tmp_path / "bin", "docker", "exit 1")
+    command = ["bash", "serving/serve.sh", str(folder), "0", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        lines = [server.stdout.readline(), server.stdout.readline()]
+        server.terminate()
+        server.communicate(timeout=60)
+    assert "local development server, not for production" in lines[0]
+    assert "ready at http://127.0.0.1:" in lines[1] and "grpc://127.0.0.1:" in lines[1]
+
+
+def test_folder_without_labels_is_told(tmp_path):
+    process = start(tmp_path / "none", dict(os.environ))
+    assert process.returncode == 2 and "run pipelines/export.py first" in process.stderr

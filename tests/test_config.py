@@ -1,0 +1,89 @@
+"""Configs: what is read, what is refused and in which words."""
+
+import dataclasses
+
+import pytest
+
+from tfr_listbert.config import Config, read_config, write_config
+from tfr_listbert.schema import InputError
+
+
+def read_text(tmp_path, text, *overrides):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return read_config(path, overrides)
+
+
+def test_a_written_config_reads_back_equal(tmp_path):
+    config = read_text(
+        tmp_path,
+        """
+        data: {reader: table, options: {path: a.csv}, fields: [title, brand], features: [price]}
+        text: {fields: [{name: brand, tokens: 4, template: "by {}"}]}
+        model: {features: [price]}
+        loss: {loss: approx_ndcg_loss, options: {temperature: 1e-1}}
+        """,
+    )
+    write_config(config, tmp_path / "copy.yaml")
+    assert read_config(tmp_path / "copy.yaml") == config
+    assert config.text.fields[0].template == "by {}"
+
+
+def test_defaults_are_a_valid_config(tmp_path):
+    assert read_text(tmp_path, "") == Config()
+
+
+def test_overrides_win_over_the_file_and_the_file_over_its_base(tmp_path):
+    (tmp_path / "base.yaml").write_text("train: {epochs: 7, seed: 3, run: a}")
+    config = read_text(tmp_path, "base: base.yaml\ntrain: {seed: 4, run: b}", "train.run=c", "encoder.layers=3")
+    assert (config.train.epochs, config.train.seed, config.train.run, config.encoder.layers) == (7, 4, "c", 3)
+
+
+def test_a_number_in_scientific_notation_is_a_number(tmp_path):
+    assert read_text(tmp_path, "train: {learning_rate: 1e-4}").train.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: {epoch: 3}", r"`train.epoch` is not a setting. Did you mean 'epochs'\?"),
+        ("trian: {}", r"`trian` is not a setting. Did you mean 'train'\?"),
+        ("train: {epochs: many}", "`train.epochs` must be a whole number, got 'many'."),
+        ("train: {epochs: true}", "`train.epochs` must be a whole number, got True."),
+        ("train: {epochs: 0}", "`train.epochs` must be >= 1, got 0."),
+        ("train: {learning_rate: -1}", "`train.learning_rate` must be > 0, got -1.0."),
+        ("train: {precision: float8}", "`train.precision` must be one of float32, mixed_bfloat16, mixed_float16"),
+        ("train: 3", "`train` must be a mapping of settings, got 3."),
+        ("data: {list_size: 1}", "`data.list_size` must be >= 2 to rank, got 1."),
+        ("data: {fields: title}", "`data.fields` must be a list, got 'title'."),
+        ("data: {fields: [label]}", "`data.fields and data.features` may not use a reserved name"),
+        ("text: {fields: [{tokens: 3}]}", r"`text.fields\[0\].name` is required and missing."),
+        ("text: {fields: [{name: colour}]}", r"`text.fields` must be among `data.fields` \['title'\], got 'colour'."),
+        ("text: {fields: [{name: title, template: by}]}", r"template` must hold {} once, got 'by'."),
+        ("model: {features: [price]}", r"`model.features` must be among `data.features` \[\], got 'price'."),
+        ("- 1", "must hold sections"),
+        ("a: [", "is not valid YAML"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_rule(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read_text(tmp_path, text)
+
+
+def test_a_missing_file_and_a_circle_of_bases_are_named(tmp_path):
+    with pytest.raises(InputError, match="There is no config file"):
+        read_config(tmp_path / "none.yaml")
+    (tmp_path / "b.yaml").write_text("base: config.yaml")
+    with pytest.raises(InputError, match="leads back to itself"):
+        read_text(tmp_path, "base: b.yaml")
+
+
+@pytest.mark.parametrize("override", ["train.epochs", "epochs=3", "train.epochs.x=3"])
+def test_a_bad_override_is_refused(tmp_path, override):
+    with pytest.raises(InputError, match="override"):
+        read_text(tmp_path, "train: {epochs: 1}", override)
+
+
+def test_sections_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().train.epochs = 3

@@ -1,0 +1,65 @@
+"""The architecture: which part may import which, and an import that prints nothing."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import tfr_listbert
+
+PACKAGE = pathlib.Path(tfr_listbert.__file__).parent
+BASE = {"schema", "config", "registry"}
+LEAVES = {"lists", "text", "encoders", "losses", "evaluation.metrics"}
+ALLOWED = {
+    "schema": set(),
+    "registry": {"schema"},
+    "config": {"schema", "registry"},
+    "script": BASE,
+    **{leaf: BASE for leaf in LEAVES},
+    "rows": BASE | {"lists", "text"},
+    "models": BASE | LEAVES | {"rows"},
+    "training": BASE | LEAVES | {"rows", "models"},
+    "evaluation": BASE | LEAVES | {"rows", "models", "training"},
+    "export": BASE | LEAVES | {"rows", "models", "training", "evaluation"},
+}
+"""Each part and those that it may import; every part may import itself."""
+
+
+def find_part(module: str) -> str:
+    """Returns the part of a module such as `tfr_listbert.lists.elwc`."""
+    path = module.removeprefix("tfr_listbert").removeprefix(".")
+    if path.startswith("evaluation.metrics"):
+        return "evaluation.metrics"
+    return path.split(".")[0]
+
+
+def list_imports(path: pathlib.Path) -> set[str]:
+    """Returns the parts of ours that a file imports."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            modules.add(node.module)
+        elif isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+    return {find_part(module) for module in modules if module and module.split(".")[0] == "tfr_listbert"} - {""}
+
+
+def test_imports_point_one_way():
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        part = find_part(f"tfr_listbert.{module}")
+        if part != "__init__":
+            wrong += [f"{module} imports {other}" for other in list_imports(path) - ALLOWED[part] - {part}]
+    assert not wrong
+
+
+def test_importing_the_package_prints_nothing():
+    modules = [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.name != "__init__.py"
+    ]
+    code = f"import importlib\nfor name in {modules}: importlib.import_module(name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

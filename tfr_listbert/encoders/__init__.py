@@ -1,0 +1,1 @@
+"""Encoders: token rows to vectors."""

@@ -1,0 +1,1 @@
+"""Metrics, baselines, significance and reports."""

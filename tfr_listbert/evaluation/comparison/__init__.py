@@ -1,0 +1,1 @@
+"""Many losses under one budget: planned, run, judged by metrics, tested and reported."""

@@ -1,0 +1,65 @@
+"""What one may conclude from a comparison, and what not, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tfr_listbert.evaluation.comparison.leaderboard import LEVEL, Leaderboard
+from tfr_listbert.evaluation.comparison.results import System
+
+
+def describe_leader(board: Leaderboard) -> str:
+    """Returns who leads, from whom it cannot be told apart, and whom it beats."""
+    best, *others = board.standings
+    if not others:
+        return f"{best.system.name} is alone: there is nothing to compare it with."
+    same = [other.system.name for other in others if other.p > LEVEL]
+    worse = [other.system.name for other in others if other.p <= LEVEL]
+    sentences = [f"{best.system.name} has the highest {board.metric}, {best.mean:.4f}."]
+    if same:
+        sentences.append(f"It cannot be told apart from {_join(same)}.")
+    if worse:
+        sentences.append(f"It is better than {_join(worse)}.")
+    test = "randomization tests, of signs over queries" + (
+        " and of luck over runs" if board.pooled_luck.deviation else ""
+    )
+    sentences.append(f"({board.pairs} pairs by paired {test}, at {LEVEL:.0%} after Holm's correction.)")
+    return " ".join(sentences)
+
+
+def describe_population(board: Leaderboard, systems: Sequence[System]) -> str:
+    """Returns what the tests sample, queries, runs or both, and what no test here can say."""
+    seeds = max((len(system.runs) for system in systems), default=0)
+    luck = board.pooled_luck
+    if board.queries == 1:
+        queries = "There is one test query: nothing can be said of other queries, and no difference can be significant."
+    else:
+        queries = f"The tests hold for other queries like the {board.queries} test queries, not for another shop."
+    if luck.degrees:
+        own = [
+            one.system.name
+            for one, has in zip(board.standings, board.luck, strict=True)
+            if has.degrees not in (0, luck.degrees)
+        ]
+        apart = f" {_join(own)} clearly varies more and is tested with a spread of its own." if own else ""
+        runs = (
+            "They hold for other runs, too, as far as the losses share one spread from run to run, which is "
+            f"{luck.deviation:.4f}, pooled with {luck.degrees:g} degrees of freedom.{apart} {seeds} seeds of one loss "
+            "are too few for a claim on that loss's own spread, or on its best or worst seed."
+        )
+    else:
+        runs = "They hold for these very runs alone: with one seed nothing is known of another run of the same loss."
+    rest = (
+        "The choice of settings was made once for each loss; that another choice might turn out otherwise is in no "
+        "interval and no p-value. Neither is what a larger encoder or a longer training would change."
+    )
+    return " ".join([queries, runs, rest])
+
+
+def _join(names: Sequence[str]) -> str:
+    """Returns the names as a sentence has them.
+
+    >>> _join(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

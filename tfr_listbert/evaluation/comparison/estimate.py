@@ -1,0 +1,100 @@
+"""How many runs a comparison has, and about how long they take, from a few steps of one of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfr_listbert.config import Config
+from tfr_listbert.evaluation.comparison.plan import Run
+from tfr_listbert.losses import build_loss
+from tfr_listbert.models.scoring import score_lists
+from tfr_listbert.rows.dataset import build_dataset, count_lists
+from tfr_listbert.rows.profile import measure_rows
+from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.optimizer import build_optimizer
+from tfr_listbert.training.ranking import build_objective
+from tfr_listbert.training.runs import adopt_initial, build_batcher, build_run_ranker
+from tfr_listbert.training.trainer import TrainingModel
+
+_STEPS_TIMED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """What a run takes on all cores.
+
+    Attributes:
+        start_seconds: until the first step is made.
+        step_seconds: of a step.
+        evaluation_seconds: of an evaluation on the validation lists.
+    """
+
+    start_seconds: float
+    step_seconds: float
+    evaluation_seconds: float
+
+
+def measure_speed(config: Config) -> Speed:
+    """Makes a few steps of a run, without a run folder, and times them.
+
+    Raises:
+        InputError: as `train_ranker` for lists, tokenizer and encoder.
+    """
+    started = time.monotonic()
+    config = adopt_initial(config)
+    batcher = build_batcher(config, read_tokenizer(config.text.folder))
+    dataset = build_dataset(config.data.lists, "train", batcher, config.train.batch_lists)
+    profile = measure_rows(dataset, config.model.features, config.model.buckets, config.text.row_tokens)
+    ranker = build_run_ranker(config, batcher, profile)
+    objective = build_objective(build_loss(config.loss.loss, config.loss.options))
+    model = TrainingModel(ranker.network, objective, config.train.seed, config.train.gradient_clip_norm)
+    model.compile(optimizer=build_optimizer(config.train, _STEPS_TIMED))
+    clock = _StepClock()
+    model.fit(dataset.take(_STEPS_TIMED + 1), verbose=0, callbacks=[clock])
+    validation = build_dataset(config.data.lists, "validation", batcher, config.evaluate.batch_lists)
+    before = time.monotonic()
+    for _ in score_lists(ranker.network, validation):
+        pass
+    steps = np.diff(clock.ends) if len(clock.ends) > 1 else [clock.ends[0] - started]
+    return Speed(clock.ends[0] - started, float(np.median(steps)), time.monotonic() - before)
+
+
+class _StepClock(tf.keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self.ends.append(time.monotonic())
+
+
+def estimate_seconds(runs: Sequence[Run], speed: Speed, jobs: int) -> float:
+    """Returns about how long `runs` take with `jobs` at once: starts overlap, steps share the cores."""
+    total = 0.0
+    for run in runs:
+        train = run.config.train
+        epoch_steps = math.ceil(count_lists(run.config.data.lists, "train") / train.batch_lists)
+        steps = train.epochs * epoch_steps
+        evaluations = math.ceil(steps / (train.evaluate_steps or epoch_steps))
+        total += speed.start_seconds / jobs + steps * speed.step_seconds + evaluations * speed.evaluation_seconds
+    return total
+
+
+def describe_effort(trials: Sequence[Run], seeds: Sequence[Run], ended: int, seconds: float, jobs: int) -> str:
+    """Returns the answer of a dry run.
+
+    >>> describe_effort([], [None] * 6, 2, 3700, 2)
+    '0 trials and 6 runs, 2 of them ended already; the others take about 1 h 2 min with 2 at once.'
+    """
+    minutes = max(1, round(seconds / 60))
+    spell = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+    return (
+        f"{len(trials)} trials and {len(seeds)} runs, {ended} of them ended already; the others take about {spell} "
+        f"with {jobs} at once."
+    )

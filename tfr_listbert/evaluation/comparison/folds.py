@@ -1,0 +1,72 @@
+"""The lists that a comparison trains and tests on: one split as prepared, or folds in which each query is tested."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from tfr_listbert.config import Config
+from tfr_listbert.lists.elwc import list_shards, read_lists, write_shards
+from tfr_listbert.lists.folders import replace_folder
+from tfr_listbert.lists.splits import hash_query
+from tfr_listbert.schema import SPLITS, InputError, RankedList
+
+FOLDS_FOLDER = "folds"
+_DONE_FILE = "folds.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """Lists to train on and to test.
+
+    Attributes:
+        number: from 1; 0 for the split as prepared.
+        lists: folder of the shards.
+    """
+
+    number: int
+    lists: str
+
+
+def prepare_folds(config: Config) -> list[Fold]:
+    """Returns the folds of `compare.folds`, written to `<output>/folds/` unless they are there.
+
+    A query is in the test lists of one fold, by a hash, and in the validation lists of another, the next.
+
+    Raises:
+        InputError: if lists are missing, a fold would be empty, or other folds are there.
+    """
+    folds = config.compare.folds
+    if folds is None:
+        for split in SPLITS:
+            list_shards(config.data.lists, split)
+        return [Fold(0, config.data.lists)]
+    folder = Path(config.compare.output) / FOLDS_FOLDER
+    made_of = f"{folds} folds of {config.data.lists}\n"
+    if (folder / _DONE_FILE).exists():
+        found = (folder / _DONE_FILE).read_text()
+        if found != made_of:
+            raise InputError(f"{folder} holds {found.strip()}, not {made_of.strip()}: choose another `compare.output`.")
+    else:
+        _write_folds(config, folds, folder, made_of)
+    return [Fold(number, str(folder / str(number))) for number in range(1, folds + 1)]
+
+
+def _write_folds(config: Config, folds: int, folder: Path, made_of: str) -> None:
+    lists = [one for split in SPLITS if _has_split(config, split) for one in read_lists(config.data.lists, split)]
+    parts: list[list[RankedList]] = [[] for _ in range(folds)]
+    for one in lists:
+        parts[hash_query(one.query, "fold") % folds].append(dataclasses.replace(one, is_seen=0))
+    if not all(parts):
+        raise InputError(f"`compare.folds` must leave lists in each fold, got {folds} for {len(lists)} lists.")
+    with replace_folder(folder, _DONE_FILE, "compare.output") as partial:
+        for number in range(folds):
+            chosen = {"test": [number], "validation": [(number + 1) % folds]}
+            chosen["train"] = [other for other in range(folds) if other not in chosen["test"] + chosen["validation"]]
+            for split, numbers in chosen.items():
+                write_shards((one for other in numbers for one in parts[other]), partial / str(number + 1), split)
+        (partial / _DONE_FILE).write_text(made_of)
+
+
+def _has_split(config: Config, split: str) -> bool:
+    return any(Path(config.data.lists).glob(f"{split}-*.tfrecord"))

@@ -1,0 +1,137 @@
+"""Who leads, by how much, and who cannot be told apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfr_listbert.evaluation.comparison.results import System
+from tfr_listbert.evaluation.significance import (
+    Luck,
+    bootstrap_interval,
+    combine_luck,
+    compact_letters,
+    estimate_luck,
+    holm,
+    paired_run_test,
+)
+
+LEVEL = 0.05
+_TIE = 1e-9  # metrics of the same ranking may differ by rounding
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """A system's place.
+
+    Attributes:
+        system: the system.
+        mean: of the metric, over runs and queries.
+        deviation: standard deviation of the mean of a run over runs; NaN for less than two.
+        interval: 95 % bootstrap interval of the mean over queries.
+        difference: mean less that of the best.
+        p: of the difference to the best, corrected over all pairs; 1 for the best.
+        letters: systems that share one cannot be told apart.
+        wins: queries with a higher metric than the best system's.
+        ties: queries with the same.
+        losses: queries with a lower one.
+    """
+
+    system: System
+    mean: float
+    deviation: float
+    interval: tuple[float, float]
+    difference: float
+    p: float
+    letters: str
+    wins: int
+    ties: int
+    losses: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Leaderboard:
+    """Standings by falling mean, and what they rest on.
+
+    Attributes:
+        metric: its key.
+        standings: of all systems with a finished run.
+        p_values: corrected, [n, n] in the order of the standings.
+        luck: of one run of each standing.
+        queries: number of test queries.
+    """
+
+    metric: str
+    standings: tuple[Standing, ...]
+    p_values: np.ndarray
+    luck: tuple[Luck, ...]
+    queries: int
+
+    @property
+    def pooled_luck(self) -> Luck:
+        """The luck that all losses share but those that vary more; none where it is not known."""
+        return max(self.luck, key=lambda luck: luck.degrees, default=Luck())
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs that were tested."""
+        return len(self.standings) * (len(self.standings) - 1) // 2
+
+
+def rank_systems(systems: Sequence[System], metric: str, resamples: int, seed: int) -> Leaderboard:
+    """Returns the leaderboard of the systems that have a finished run.
+
+    All pairs are tested and corrected together, since which one is the best the same data decide.
+
+    Args:
+        systems: measured on the same queries.
+        metric: key of the metric.
+        resamples: of each test, and of each interval; more where the correction needs finer p-values.
+        seed: decides them.
+    """
+    ranked = sorted(
+        (system for system in systems if system.finished), key=lambda one: -float(one.mean_per_list(metric).mean())
+    )
+    values = [system.mean_per_list(metric) for system in ranked]
+    runs = [[float(run.per_list[metric].mean()) for run in system.finished if run.outcomes] for system in ranked]
+    luck = estimate_luck(runs)
+    p_values = _test_pairs(values, [len(own) for own in runs], luck, resamples, seed)
+    letters = compact_letters(p_values <= LEVEL)
+    standings = []
+    for place, system in enumerate(ranked):
+        differences = values[place] - values[0]
+        standings.append(
+            Standing(
+                system=system,
+                mean=float(values[place].mean()),
+                deviation=float(np.std(runs[place], ddof=1)) if len(runs[place]) > 1 else float("nan"),
+                interval=bootstrap_interval(values[place], resamples, seed),
+                difference=float(differences.mean()),
+                p=float(p_values[0, place]),
+                letters=letters[place],
+                wins=int(np.sum(differences > _TIE)),
+                ties=int(np.sum(np.abs(differences) <= _TIE)),
+                losses=int(np.sum(differences < -_TIE)),
+            )
+        )
+    return Leaderboard(metric, tuple(standings), p_values, tuple(luck), len(values[0]) if values else 0)
+
+
+def _test_pairs(
+    values: Sequence[np.ndarray], runs: Sequence[int], luck: Sequence[Luck], resamples: int, seed: int
+) -> np.ndarray:
+    """Returns the corrected p-values of all pairs, [n, n]; 1 on the diagonal."""
+    pairs = list(itertools.combinations(range(len(values)), 2))
+    resamples = max(resamples, round(2 * len(pairs) / LEVEL))  # Holm multiplies the smallest by the number of pairs
+    tested = [
+        paired_run_test(values[one], values[other], shared, resamples, seed)
+        for one, other in pairs
+        for shared in [combine_luck(luck[one], luck[other], (runs[one], runs[other]))]
+    ]
+    corrected = np.ones([len(values), len(values)])
+    for (one, other), p in zip(pairs, holm(tested), strict=True):
+        corrected[one, other] = corrected[other, one] = p
+    return corrected

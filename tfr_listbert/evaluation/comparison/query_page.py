@@ -1,0 +1,102 @@
+"""The page that shows two systems' rankings side by side, for the queries on which they differ most."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfr_listbert.config import CompareConfig, require
+from tfr_listbert.evaluation.comparison.document import STYLE
+from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard
+from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun
+from tfr_listbert.evaluation.metrics import ScoredList
+from tfr_listbert.schema import RankedList
+
+QUERIES_FILE = "queries.html"
+_DOCUMENTS_SHOWN = 10
+_PAGE_STYLE = """
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 2em; }
+.grade { display: inline-block; min-width: 2.2em; text-align: center; border-radius: .3em; background: #eee; }
+.best { background: #b7e3b0; } .some { background: #e6efb5; }
+"""
+
+
+def choose_pair(compare: CompareConfig, board: Leaderboard) -> tuple[System, System]:
+    """Returns the systems of `compare.shown`, or the best loss and the one after it.
+
+    Raises:
+        InputError: if one that is named has no finished run.
+    """
+    by_name = {one.system.name: one.system for one in board.standings}
+    losses = [name for name, system in by_name.items() if system.row]
+    names = compare.shown or tuple([*losses, *(name for name in by_name if name not in losses)][:2])
+    rule = f"must name two of the systems with a finished run ({', '.join(by_name)})"
+    require(len(names) == 2 and set(names) <= set(by_name), "compare.shown", rule, list(names))
+    return by_name[names[0]], by_name[names[1]]
+
+
+def format_query_page(results: Results, first: System, second: System, metric: str, count: int) -> str:
+    """Returns an HTML page with the `count` queries on which two systems differ most, half of them each way.
+
+    Each system is shown by its first finished run, since a mean over seeds has no ranking.
+
+    Args:
+        results: of the comparison.
+        first: a system with a finished run.
+        second: another.
+        metric: by which they differ.
+        count: queries to show.
+    """
+    systems = (first, second)
+    runs = [system.finished[0] for system in systems]
+    names = [f"{one.name} (seed {run.seed})" if run.seed else one.name for one, run in zip(systems, runs, strict=True)]
+    parts = []
+    for name, chosen in zip(names, _choose_queries(runs, metric, count), strict=True):
+        parts.append(f"<h2>Where {html.escape(name)} is ahead</h2>")
+        for index in chosen:
+            columns = [
+                _format_ranking(own, run.per_list[metric][index], metric, run.scored[index], results.lists[index])
+                for own, run in zip(names, runs, strict=True)
+            ]
+            parts.append(_format_query(results.lists[index], columns))
+    title = html.escape(f"{names[0]} and {names[1]}, query by query")
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{STYLE}{_PAGE_STYLE}</style></head><body>\n<h1>{title}</h1>\n{chr(10).join(parts)}\n</body></html>\n"
+    )
+
+
+def _choose_queries(runs: Sequence[SystemRun], metric: str, count: int) -> tuple[list[int], list[int]]:
+    """Returns the places of the lists on which the first run, and on which the second, is furthest ahead."""
+    differences = runs[0].per_list[metric] - runs[1].per_list[metric]
+    order = np.argsort(differences, kind="stable").tolist()
+    first = [place for place in order[::-1][: count - count // 2] if differences[place] > 0]
+    return first, [place for place in order[: count // 2] if differences[place] < 0]
+
+
+def _format_query(ranked_list: RankedList, columns: Sequence[str]) -> str:
+    seen = {1: ", seen in training", 0: ", not seen in training"}.get(ranked_list.is_seen, "")
+    about = f"{len(ranked_list.documents)} documents{seen}"
+    if ranked_list.query_count:
+        about += f", searched {ranked_list.query_count:,} times"
+    return f"<h3>{html.escape(ranked_list.query)}</h3><p>{about}</p><div class='pair'>{''.join(columns)}</div>"
+
+
+def _format_ranking(name: str, value: float, metric: str, scored: ScoredList, ranked_list: RankedList) -> str:
+    order = sorted(
+        range(len(scored.scores)), key=lambda slot: (scored.scores[slot], scored.document_ids[slot]), reverse=True
+    )
+    highest = max(scored.labels)
+    rows = []
+    for rank, slot in enumerate(order[:_DOCUMENTS_SHOWN], start=1):
+        label = float(scored.labels[slot])
+        kind = "best" if label == highest and label > 0 else "some" if label > 0 else ""
+        text = next((value for value in ranked_list.documents[slot].fields.values() if value), "")
+        rows.append(
+            f'<tr><td>{rank}</td><td><span class="grade {kind}">{label:g}</span></td>'
+            f"<td>{html.escape(scored.document_ids[slot])}</td><td>{html.escape(text)}</td></tr>"
+        )
+    header = "<tr><th></th><th>grade</th><th>document</th><th></th></tr>"
+    return f"<div><b>{html.escape(name)}</b>, {metric} {value:.3f}<table>{header}{''.join(rows)}</table></div>"

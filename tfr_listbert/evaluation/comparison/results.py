@@ -1,0 +1,162 @@
+"""What came out of a comparison's runs: every metric of every test query, by system and run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfr_listbert.config import Config
+from tfr_listbert.evaluation.comparison.folds import Fold
+from tfr_listbert.evaluation.comparison.plan import Row, Run, Trial, plan_seeds
+from tfr_listbert.evaluation.comparison.runs import Outcome, read_outcome, read_scores
+from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
+from tfr_listbert.evaluation.systems import build_baselines, score_with
+from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.schema import RankedList
+
+_RISE = 0.002
+"""Validation curves that gain no more than this in their last quarter have ended their climb, for all that noise lets
+one see."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SystemRun:
+    """One seed of a system, over all folds; of a baseline, its only one.
+
+    Attributes:
+        seed: run seed; 0 for a baseline.
+        trials: hyper-parameters by fold.
+        outcomes: how training ended, by fold; none for a baseline.
+        scored: the test lists with scores and the labels of the report; empty if it diverged.
+        per_list: metrics [number of lists] by name; empty if it diverged.
+    """
+
+    seed: int
+    trials: tuple[Trial, ...]
+    outcomes: tuple[Outcome, ...]
+    scored: Sequence[ScoredList]
+    per_list: Mapping[str, np.ndarray]
+
+    @property
+    def is_diverged(self) -> bool:
+        """Whether training diverged in any fold."""
+        return any(outcome.is_diverged for outcome in self.outcomes)
+
+    @property
+    def is_rising(self) -> bool:
+        """Whether a validation curve still rose when training ended."""
+        return any(is_rising(outcome) for outcome in self.outcomes)
+
+    @property
+    def pairs(self) -> int:
+        """Query-document pairs seen in training, all folds together."""
+        return sum(outcome.pairs for outcome in self.outcomes)
+
+
+def is_rising(outcome: Outcome, metric: str = "ndcg_10") -> bool:
+    """Says whether the best of the last quarter of evaluations is above all before by more than noise."""
+    values = [entry[metric] for entry in outcome.history if metric in entry]
+    if len(values) < 2:
+        return True  # nobody can tell
+    last = max(1, len(values) // 4)
+    return max(values[-last:]) > max(values[:-last]) + _RISE
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A loss or a baseline.
+
+    Attributes:
+        name: name of the row.
+        row: of the plan; None for a baseline.
+        runs: one per seed.
+        note: what a reader must know of it, or "".
+    """
+
+    name: str
+    row: Row | None
+    runs: tuple[SystemRun, ...]
+    note: str = ""
+
+    @property
+    def finished(self) -> tuple[SystemRun, ...]:
+        """Its runs that did not diverge."""
+        return tuple(run for run in self.runs if run.per_list)
+
+    def mean_per_list(self, metric: str) -> np.ndarray:
+        """Returns the metric of each test list, mean over the finished runs, float64 [number of lists]."""
+        return np.mean([run.per_list[metric] for run in self.finished], axis=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """All systems on the same test lists.
+
+    Attributes:
+        lists: the test lists, of all folds.
+        systems: losses in the order of the config, then baselines.
+    """
+
+    lists: Sequence[RankedList]
+    systems: Sequence[System]
+
+
+def read_test_lists(config: Config, folds: Sequence[Fold]) -> list[RankedList]:
+    """Returns the test lists of all folds, with the grades of `evaluate.judgements` where that is set."""
+    lists = [one for fold in folds for one in read_lists(fold.lists, "test")]
+    if config.evaluate.judgements is None:
+        return lists
+    return judge_lists(lists, read_judgements(config.evaluate.judgements))
+
+
+def read_system(
+    config: Config,
+    row: Row,
+    note: str,
+    choices: Sequence[Trial | None],
+    folds: Sequence[Fold],
+    lists: Sequence[RankedList],
+) -> System:
+    """Returns a loss with what its runs have left.
+
+    Args:
+        config: of the comparison.
+        row: the loss.
+        note: its mark.
+        choices: hyper-parameters chosen, by fold; None where all trials diverged.
+        folds: in the same order.
+        lists: the test lists of all folds.
+    """
+    if None in choices:
+        return System(row.name, row, (), "; ".join(filter(None, ["diverged in every trial", note])))
+    by_fold = [
+        plan_seeds(config, row, trial, fold.lists, fold.number) for trial, fold in zip(choices, folds, strict=True)
+    ]
+    runs = tuple(_read_run(config, list(runs), lists) for runs in zip(*by_fold, strict=True))
+    return System(row.name, row, runs, note)
+
+
+def _read_run(config: Config, runs: Sequence[Run], lists: Sequence[RankedList]) -> SystemRun:
+    outcomes = tuple(read_outcome(run) for run in runs)
+    is_diverged = any(outcome.is_diverged for outcome in outcomes)
+    scored = [] if is_diverged else _relabel([one for run in runs for one in read_scores(run)], lists)
+    per_list = {} if is_diverged else compute_metrics(scored, config.evaluate.relevant_from)
+    return SystemRun(runs[0].seed, tuple(run.trial for run in runs), outcomes, scored, per_list)
+
+
+def _relabel(scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> list[ScoredList]:
+    labels = [np.array([document.label for document in one.documents]) for one in lists]
+    return [dataclasses.replace(one, labels=own) for one, own in zip(scored, labels, strict=True)]
+
+
+def score_baselines(config: Config, lists: Sequence[RankedList]) -> list[System]:
+    """Returns the baselines that need no training: random order, stemmed BM25, and the shop's where it is known."""
+    systems = []
+    for name, scorer in build_baselines(config, lists).items():
+        scored = score_with(scorer, lists)
+        run = SystemRun(0, (), (), scored, compute_metrics(scored, config.evaluate.relevant_from))
+        systems.append(System(name, None, (run,)))
+    return systems

@@ -1,0 +1,151 @@
+"""Measures a trained ranker on a split, beside random order, BM25 and the shop's own order."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from tfr_listbert.config import Config
+from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics, summarize_metrics
+from tfr_listbert.evaluation.significance import bootstrap_interval, paired_randomization_test
+from tfr_listbert.evaluation.systems import build_baselines, score_with
+from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.models.scoring import score_lists
+from tfr_listbert.rows.dataset import build_dataset
+from tfr_listbert.schema import RankedList
+from tfr_listbert.training.runs import read_ranker
+
+RANKER = "ranker"
+SHOWN_METRIC = "ndcg_10"
+"""The metric of the printed table."""
+
+PerList = Mapping[str, np.ndarray]
+
+
+def evaluate_ranker(config: Config) -> None:
+    """Evaluates the run `train.run` on `evaluate.split`, writes the results and prints a table.
+
+    Writes `metrics.json`, `per_query.csv` and `run.trec` to `evaluate.output`, all three or none.
+
+    Raises:
+        InputError: if run, lists or judgements are missing or do not fit.
+    """
+    settings = config.evaluate
+    lists = list(read_lists(config.data.lists, settings.split))
+    if settings.judgements is not None:
+        lists = judge_lists(lists, read_judgements(settings.judgements))
+    scored = {name: score_with(scorer, lists) for name, scorer in build_baselines(config, lists).items()}
+    scored[RANKER] = _relabel(_score_ranker(config, len(lists)), lists)
+    per_list = {name: compute_metrics(system, settings.relevant_from) for name, system in scored.items()}
+    results = _compare(config, per_list, _slice_lists(lists))
+    output = Path(settings.output or Path(config.train.run) / "evaluation" / settings.split)
+    _write_results(output, results, per_list, lists, scored[RANKER])
+    print(format_results(results))
+    print(f"Wrote metrics.json, per_query.csv and run.trec to {output}.")
+
+
+def _score_ranker(config: Config, count: int) -> list[ScoredList]:
+    ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
+    dataset = build_dataset(config.data.lists, config.evaluate.split, ranker.batcher, config.evaluate.batch_lists)
+    return list(tqdm.tqdm(score_lists(ranker.network, dataset), total=count, desc="score", unit="list", mininterval=2))
+
+
+def _relabel(scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> list[ScoredList]:
+    labels = [np.array([document.label for document in ranked_list.documents]) for ranked_list in lists]
+    return [dataclasses.replace(one, labels=own) for one, own in zip(scored, labels, strict=True)]
+
+
+def _slice_lists(lists: Sequence[RankedList]) -> dict[str, np.ndarray]:
+    """Returns which lists are in each slice; those of seen and unseen queries where that is known."""
+    is_seen = np.array([ranked_list.is_seen for ranked_list in lists])
+    slices = {"all": np.ones(len(lists), bool), "seen": is_seen == 1, "unseen": is_seen == 0}
+    return {name: chosen for name, chosen in slices.items() if chosen.any()}
+
+
+def _compare(config: Config, per_list: Mapping[str, PerList], slices: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    results: dict[str, Any] = {"split": config.evaluate.split, "run": config.train.run, "slices": {}}
+    for name, chosen in slices.items():
+        own = {system: {key: values[chosen] for key, values in table.items()} for system, table in per_list.items()}
+        results["slices"][name] = {system: _measure(config, table, own[RANKER]) for system, table in own.items()}
+    return results
+
+
+def _measure(config: Config, table: PerList, ranker: PerList) -> dict[str, Any]:
+    """Returns a system's means, its interval, and how the ranker differs from it."""
+    resamples, seed = config.evaluate.resamples, config.evaluate.seed
+    difference = ranker[SHOWN_METRIC] - table[SHOWN_METRIC]
+    return {
+        **summarize_metrics(table),
+        "interval": list(bootstrap_interval(table[SHOWN_METRIC], resamples, seed)),
+        "ranker_difference": float(difference.mean()),
+        "ranker_p": paired_randomization_test(ranker[SHOWN_METRIC], table[SHOWN_METRIC], resamples, seed),
+    }
+
+
+def format_results(results: Mapping[str, Any]) -> str:
+    """Returns the table of `metrics.json` that `evaluate` prints: NDCG@10 with 95 % interval, by slice."""
+    lines = []
+    for name, systems in results["slices"].items():
+        any_system = next(iter(systems.values()))
+        queries = {"all": "all queries", "seen": "queries seen in training", "unseen": "unseen queries"}[name]
+        lines.append(
+            f"{results['split']}, {queries}: {any_system['lists']} lists, "
+            f"{any_system['lists_without_relevant']} of them without a relevant document (these count 0)"
+        )
+        lines.append(f"  {'system':8} {'NDCG@10':>8} {'95 % interval':>16} {'ranker better by':>17} {'p':>7}")
+        for system, row in systems.items():
+            low, high = row["interval"]
+            against = "" if system == RANKER else f" {row['ranker_difference']:>+17.4f} {row['ranker_p']:>7.4f}"
+            lines.append(f"  {system:8} {row[SHOWN_METRIC]:>8.4f} {f'{low:.4f}-{high:.4f}':>16}{against}")
+    return "\n".join(lines)
+
+
+def _write_results(
+    output: Path,
+    results: Mapping[str, Any],
+    per_list: Mapping[str, PerList],
+    lists: Sequence[RankedList],
+    scored: Sequence[ScoredList],
+) -> None:
+    """Writes beside `output` and renames."""
+    partial = output.with_name(output.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    (partial / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+    with open(partial / "per_query.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        metrics = list(per_list[RANKER])
+        writer.writerow(["query_id", "query", "is_seen", "documents", "system", *metrics])
+        for system, table in per_list.items():
+            for row, one in enumerate(lists):
+                values = [f"{table[metric][row]:.6f}" for metric in metrics]
+                writer.writerow([one.query_id, one.query, one.is_seen, len(one.documents), system, *values])
+    with open(partial / "run.trec", "w", encoding="utf-8") as file:
+        file.writelines(format_trec(scored))
+    shutil.rmtree(output, ignore_errors=True)
+    partial.rename(output)
+
+
+def format_trec(scored: Sequence[ScoredList]) -> list[str]:
+    """Returns the lines of a TREC run: query id, Q0, document id, rank, score, tag; white space in ids becomes `_`.
+
+    >>> one = ScoredList("red dress", ["a", "b"], np.array([0.0, 1.0]), np.array([0.5, 2.0]))
+    >>> format_trec([one])
+    ['red_dress Q0 b 1 2 ranker\\n', 'red_dress Q0 a 2 0.5 ranker\\n']
+    """
+    lines = []
+    for one in scored:
+        ranked = sorted(zip(one.scores.tolist(), one.document_ids, strict=True), reverse=True)  # ties as in trec_eval
+        for rank, (score, document_id) in enumerate(ranked, start=1):
+            names = ["_".join(text.split()) for text in (one.query_id, document_id)]
+            lines.append(f"{names[0]} Q0 {names[1]} {rank} {score:.9g} {RANKER}\n")
+    return lines

@@ -1,0 +1,70 @@
+"""Grades from outside the lists: of editors, say, or of a simulated shop that knows the truth."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import gzip
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from tfr_listbert.schema import InputError, RankedList, fold_query
+
+COLUMNS = ("query", "document_id", "grade")
+
+
+def read_judgements(path: str | Path) -> dict[tuple[str, str], float]:
+    """Returns the grade of each (folded query, document id) in a CSV file of `query`, `document_id`, `grade`.
+
+    Args:
+        path: the file, gzipped if it ends in `.gz`.
+
+    Raises:
+        InputError: if the file or a column is missing, or a grade is not a finite number >= 0.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"`evaluate.judgements` names no file: got {str(path)!r}.")
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+        if missing:
+            raise InputError(f"{path} must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} not found.")
+        return {
+            (fold_query(row["query"]), row["document_id"]): _parse_grade(row["grade"], path, rows.line_num)
+            for row in rows
+        }
+
+
+def _parse_grade(text: str, path: Path, line: int) -> float:
+    try:
+        grade = float(text)
+    except (TypeError, ValueError):
+        grade = math.nan
+    if not (math.isfinite(grade) and grade >= 0):
+        raise InputError(f"{path}, line {line}: a grade must be a finite number >= 0, got {text!r}.")
+    return grade
+
+
+def judge_lists(lists: Iterable[RankedList], judgements: dict[tuple[str, str], float]) -> list[RankedList]:
+    """Returns `lists` with the judged grades as labels; a document that nobody judged gets 0.
+
+    Raises:
+        InputError: if no document of the lists is judged.
+    """
+    judged, found = [], False
+    for ranked_list in lists:
+        keys = [(fold_query(ranked_list.query), document.document_id) for document in ranked_list.documents]
+        found = found or any(key in judgements for key in keys)
+        documents = zip(ranked_list.documents, keys, strict=True)
+        judged.append(
+            dataclasses.replace(
+                ranked_list,
+                documents=tuple(dataclasses.replace(doc, label=judgements.get(key, 0.0)) for doc, key in documents),
+            )
+        )
+    if not found:
+        raise InputError("`evaluate.judgements` judges no document of these lists; are its ids and queries the same?")
+    return judged

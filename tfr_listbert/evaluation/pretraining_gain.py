@@ -1,0 +1,96 @@
+"""What pre-training is worth: one ranker from random weights and from a pre-trained encoder, under one budget."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfr_listbert.config import ComparedLossConfig, Config, require
+from tfr_listbert.evaluation.comparison.compare import compare_losses
+from tfr_listbert.evaluation.comparison.results import Results, System
+from tfr_listbert.evaluation.significance import (
+    bootstrap_interval,
+    combine_luck,
+    estimate_luck,
+    paired_randomization_test,
+    paired_run_test,
+)
+from tfr_listbert.evaluation.slices import slice_lists
+from tfr_listbert.training.runs import adopt_initial
+
+FROM_RANDOM, FROM_PRETRAINED = "from_random", "from_pretrained"
+"""Names of the two systems, and of their folders in `compare.output`."""
+
+_SHOWN_SLICES = ("all", "unseen")
+
+
+def measure_pretraining_gain(config: Config) -> None:
+    """Trains and tests the ranker of `config` from random weights and from `encoder.initial`, and prints both.
+
+    Both get what `compare` says: the same rates to choose from, epochs and seeds. Its report is written, too.
+
+    Raises:
+        InputError: if `encoder.initial` names no fitting run, or as `compare_losses`.
+    """
+    initial = config.encoder.initial
+    require(initial is not None, "encoder.initial", "must name the pre-trained run whose worth is measured", initial)
+    own = adopt_initial(config)
+    start = ComparedLossConfig(loss=config.loss.loss, name=FROM_RANDOM, options=config.loss.options)
+    losses = (start, dataclasses.replace(start, name=FROM_PRETRAINED, initial=initial))
+    results = compare_losses(
+        dataclasses.replace(
+            own,
+            encoder=dataclasses.replace(own.encoder, initial=None),
+            compare=dataclasses.replace(config.compare, losses=losses),
+        )
+    )
+    if results is not None:
+        print(format_gain(results, config.train.metric, config.evaluate.resamples, config.evaluate.seed))
+
+
+def format_gain(results: Results, metric: str, resamples: int, seed: int) -> str:
+    """Returns a table of all systems on all and on unseen queries, and how sure the gain is.
+
+    Args:
+        results: of a comparison of `FROM_RANDOM` and `FROM_PRETRAINED`.
+        metric: key of the metric.
+        resamples: of each interval and test.
+        seed: decides them.
+    """
+    lines = []
+    for name, chosen in slice_lists(results.lists).items():
+        if name in _SHOWN_SLICES:
+            lines += _format_slice(name, results.systems, chosen, metric, resamples, seed)
+    return "\n".join(lines)
+
+
+def _format_slice(
+    name: str, systems: Sequence[System], chosen: np.ndarray, metric: str, resamples: int, seed: int
+) -> list[str]:
+    lines = [
+        f"test, {name} queries: {int(chosen.sum())} lists",
+        f"  {'system':16} {metric:>8} {'95 % interval':>16}   each run",
+    ]
+    values = {system.name: system.mean_per_list(metric)[chosen] for system in systems if system.finished}
+    runs = {system.name: [float(run.per_list[metric][chosen].mean()) for run in system.finished] for system in systems}
+    for system, own in values.items():
+        low, high = bootstrap_interval(own, resamples, seed)
+        each = " ".join(f"{value:.4f}" for value in runs[system])
+        lines.append(f"  {system:16} {own.mean():>8.4f} {f'{low:.4f}-{high:.4f}':>16}   {each}")
+    if {FROM_RANDOM, FROM_PRETRAINED} <= set(values):
+        lines.append(_describe_gain(values, runs, resamples, seed))
+    return lines
+
+
+def _describe_gain(values: dict[str, np.ndarray], runs: dict[str, list[float]], resamples: int, seed: int) -> str:
+    pair, own_runs = ([own[FROM_PRETRAINED], own[FROM_RANDOM]] for own in (values, runs))
+    p = paired_randomization_test(*pair, resamples, seed)
+    luck = combine_luck(*estimate_luck(own_runs), tuple(map(len, own_runs)))
+    p_of_runs = paired_run_test(*pair, luck, resamples, seed)
+    difference = float(np.mean(pair[0] - pair[1]))
+    return (
+        f"  pre-trained better by {difference:+.4f}; paired randomization test over queries p = {p:.4f}, for other "
+        f"runs as well p = {p_of_runs:.4f}"
+    )

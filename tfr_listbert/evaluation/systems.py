@@ -1,0 +1,70 @@
+"""The systems that a ranker is measured against: random order, BM25, and the order that the shop showed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfr_listbert.config import Config
+from tfr_listbert.evaluation.metrics import ScoredList
+from tfr_listbert.lists.bm25 import BM25
+from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.schema import SPLITS, Document, RankedList
+
+Scorer = Callable[[RankedList], np.ndarray]
+"""A list to the scores [L] of its documents."""
+
+
+def build_baselines(config: Config, lists: Sequence[RankedList]) -> dict[str, Scorer]:
+    """Returns the baselines for `lists` by name: `random`, `bm25` and, where every list has positions, `shown`."""
+    baselines = {"random": score_at_random, "bm25": build_bm25_scorer(config)}
+    if all(document.position > 0 for ranked_list in lists for document in ranked_list.documents):
+        baselines["shown"] = score_as_shown
+    return baselines
+
+
+def score_with(scorer: Scorer, lists: Sequence[RankedList]) -> list[ScoredList]:
+    """Returns `lists` with the scores of `scorer`."""
+    return [
+        ScoredList(
+            query_id=ranked_list.query_id,
+            document_ids=[document.document_id for document in ranked_list.documents],
+            labels=np.array([document.label for document in ranked_list.documents], np.float32),
+            scores=scorer(ranked_list),
+        )
+        for ranked_list in lists
+    ]
+
+
+def score_at_random(ranked_list: RankedList) -> np.ndarray:
+    """Returns scores that a hash of query and document decides: one random order, the same each time."""
+    keys = (f"{ranked_list.query_id}\x1f{document.document_id}" for document in ranked_list.documents)
+    digests = (hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys)
+    return np.array([int.from_bytes(digest) / 2**64 for digest in digests])
+
+
+def score_as_shown(ranked_list: RankedList) -> np.ndarray:
+    """Returns scores in the order of the positions at which the shop showed the documents."""
+    return np.array([-float(document.position) for document in ranked_list.documents])
+
+
+def build_bm25_scorer(config: Config) -> Scorer:
+    """Returns stemmed BM25 over the text fields of `text.fields`, with the statistics of all prepared lists."""
+    names = [field.name for field in config.text.fields]
+
+    def join(document: Document) -> str:
+        return " ".join(document.fields.get(name, "") for name in names)
+
+    documents = {
+        document.document_id: join(document)
+        for split in SPLITS
+        if any(Path(config.data.lists).glob(f"{split}-*.tfrecord"))
+        for ranked_list in read_lists(config.data.lists, split)
+        for document in ranked_list.documents
+    }
+    bm25 = BM25(documents, **dataclasses.asdict(config.data.bm25))
+    return lambda ranked_list: bm25.score(ranked_list.query, [doc.document_id for doc in ranked_list.documents])

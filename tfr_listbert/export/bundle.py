@@ -1,0 +1,233 @@
+"""A SavedModel that is whole, tried in a fresh process, and in its place only then."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework.function_pb2 import FunctionDef
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from tfr_listbert.config import Config, write_config
+from tfr_listbert.export.deployment import Labels, read_labels, write_deployment
+from tfr_listbert.export.gate import Decision, decide_stable
+from tfr_listbert.export.golden import GOLDEN_FILE, write_golden_requests
+from tfr_listbert.export.model_card import CARD_FILE, build_card
+from tfr_listbert.export.requests import SAMPLE_LISTS, RequestBuilder, ServedRequest
+from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, TextRanker
+from tfr_listbert.export.trial import Trial, require_answers, run_trial
+from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write_warmup_file
+from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.schema import QUERY, InputError, RankedList
+from tfr_listbert.training.runs import Ranker, read_ranker
+
+SCORE_TOLERANCE = 1e-4
+"""Largest difference between a score of the reloaded SavedModel and of the model in memory."""
+
+TEXT_OPS = frozenset({"SentencepieceOp", "SentencepieceTokenizeOp"})
+"""Ops outside TensorFlow's core that an export may hold: TensorFlow Serving 2.13 to 2.19.1 links TensorFlow Text
+2.12.1, which has them."""
+
+PYTHON_OPS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+"""Ops of the core that call back into the Python process that made them."""
+
+EXTRA_FOLDER = "assets.extra"
+"""Folder of a version for what is not part of its graphs; TensorFlow Serving reads its warm-up requests there."""
+
+TIMED_LISTS = (1, 10, 30, 100, 300, 1000)
+"""Lengths of the lists whose latency is measured."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """What was exported.
+
+    Attributes:
+        ops: kinds of ops in its graphs.
+        signatures: names of its signatures.
+        score_difference: largest difference between its scores and those of the model in memory.
+        seconds: median seconds of one request by length of its list, up to the first slow one.
+    """
+
+    ops: frozenset[str]
+    signatures: tuple[str, ...]
+    score_difference: float
+    seconds: dict[int, float]
+
+
+def export_ranker(config: Config) -> None:
+    """Exports the ranker of a run folder as `<export.output>/<export.name>/<version>/`.
+
+    Raises:
+        InputError: if there is no such run, the version exists, or the export does not score as the checkpoint does.
+    """
+    base = Path(config.export.output) / config.export.name
+    version = choose_version(base, config.export.version)
+    ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
+    text_ranker = build_text_ranker(ranker)
+    builder = RequestBuilder(text_ranker.fields, text_ranker.features, read_sample(config.data.lists))
+    deployment = base.with_name(f"{config.export.name}.serving")
+    labels = read_labels(deployment, config.export.name)
+    with write_beside(base, version) as folder:
+        bundle = write_bundle(text_ranker, folder, builder, config.export.name, config.export.warmup_lists)
+        decision = decide_stable(config, folder, base / str(labels.stable) if labels else None)
+        write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
+        card = build_card(config, ranker.config, version, bundle.seconds, decision)
+        (folder / EXTRA_FOLDER / CARD_FILE).write_text(card, encoding="utf-8")
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    labels = labels.add(version, decision.is_stable) if labels else Labels(version, version)
+    write_deployment(deployment, config.export.name, labels, bundle.seconds, size)
+    print(_describe(config, base / str(version), bundle, decision))
+
+
+def _describe(config: Config, folder: Path, bundle: Bundle, decision: Decision) -> str:
+    name = config.export.name
+    label = "stable and canary" if decision.is_stable else "canary"
+    forced = " Forced." if decision.is_forced else ""
+    return (
+        f"{folder}: {', '.join(bundle.signatures)}; {len(bundle.ops)} kinds of ops. Reloaded in a fresh "
+        f"process it scores as the checkpoint does, to within {bundle.score_difference:.1e}.\n"
+        f"Label: {label}. {decision.reason}{forced}\n"
+        f"Card: {folder / EXTRA_FOLDER / CARD_FILE}. Files for servers: {folder.parent}.serving.\n"
+        f"Serve it: python serving/local_server.py --model {name}={folder.parent}\n"
+        f"Verify what is served: python serving/verify.py http://127.0.0.1:8501 --bundle {folder.parent}"
+    )
+
+
+def build_text_ranker(ranker: Ranker) -> TextRanker:
+    """Returns a trained ranker as it is exported."""
+    batcher = ranker.batcher
+    row_tokens = ranker.config.text.row_tokens
+    return TextRanker(batcher.packer, ranker.row_scorer, batcher.fields, batcher.features, row_tokens)
+
+
+def read_sample(folder: str | Path) -> tuple[RankedList, ...]:
+    """Returns the first lists of the shop's validation split, or else of its training split; none if it has neither."""
+    for split in ("validation", "train"):
+        if any(Path(folder).glob(f"{split}-*.tfrecord")):
+            return tuple(itertools.islice(read_lists(folder, split), SAMPLE_LISTS))
+    return ()
+
+
+def choose_version(base: Path, version: int | None) -> int:
+    """Returns the version to write: `version`, or one above the newest under `base`.
+
+    Raises:
+        InputError: if that version exists.
+    """
+    names = [child.name for child in base.iterdir()] if base.is_dir() else []
+    taken = {int(name) for name in names if name.isascii() and name.isdigit()}
+    free = max(taken, default=0) + 1
+    if version in taken:
+        raise InputError(
+            f"`export.version` must be one that does not exist, got {version}: {base / str(version)} is there, and a "
+            f"served version is never changed. Leave it empty for {free}."
+        )
+    return free if version is None else version
+
+
+@contextlib.contextmanager
+def write_beside(base: Path, version: int) -> Iterator[Path]:
+    """Gives a folder beside a version's place and renames it when the block ends well; on failure nothing is left."""
+    beside = base / f".{version}.writing"  # hidden, so no server takes it for a version
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        yield beside
+        os.rename(beside, base / str(version))
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def write_bundle(
+    ranker: TextRanker, folder: Path, builder: RequestBuilder, name: str, warmup_lists: Sequence[int]
+) -> Bundle:
+    """Writes a SavedModel with its warm-up and golden requests, and tries it on them in a fresh process.
+
+    Args:
+        ranker: what is exported.
+        folder: where to.
+        builder: makes the requests.
+        name: the model's name.
+        warmup_lists: lengths of the lists of the warm-up requests; without any no such file is written.
+
+    Raises:
+        InputError: if the graphs hold an op that a server lacks, a warm-up request fails, or the scores differ.
+    """
+    signatures = ranker.build_signatures()
+    tf.saved_model.save(ranker.build_saved_module(), str(folder), signatures=signatures)
+    ops = read_ops(folder)
+    extra = folder / EXTRA_FOLDER
+    extra.mkdir()
+    warmups = build_warmup_requests(builder, warmup_lists)
+    if warmups:
+        write_warmup_file(extra / WARMUP_FILE, name, warmups, signatures)
+    golden = builder.build_golden()
+    timed = [builder.ask(f"{length}", DEFAULT_SIGNATURE, [builder.build_list(length)]) for length in TIMED_LISTS]
+    trial = run_trial(folder, [*golden, *warmups], timed)
+    require_answers(warmups, trial)
+    difference = measure_score_difference(ranker, golden, trial)
+    write_golden_requests(extra / GOLDEN_FILE, golden, trial.answers[: len(golden)])
+    return Bundle(ops, tuple(signatures), difference, dict(zip(TIMED_LISTS, trial.seconds, strict=False)))
+
+
+def read_ops(folder: Path) -> frozenset[str]:
+    """Returns the kinds of ops in a SavedModel's graphs, functions not counted.
+
+    Raises:
+        InputError: if one of them is not linked into the stock TensorFlow Serving, or a function must be compiled by
+            XLA, which that server cannot do on a CPU.
+    """
+    saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    graphs = [meta_graph.graph_def for meta_graph in saved.meta_graphs]
+    functions = [function for graph in graphs for function in graph.library.function]
+    nodes = [node for graph in graphs for node in graph.node] + [node for f in functions for node in f.node_def]
+    ops = frozenset(node.op for node in nodes) - {function.signature.name for function in functions}
+    _require_served(ops, functions)
+    return ops
+
+
+def _require_served(ops: frozenset[str], functions: list[FunctionDef]) -> None:
+    core = {op for op in ops if hasattr(tf.raw_ops, op)} - PYTHON_OPS
+    foreign = sorted(ops - core - TEXT_OPS)
+    if foreign:
+        raise InputError(f"The stock TensorFlow Serving 2.15 lacks ops that this model needs: {', '.join(foreign)}.")
+    compiled = sorted(function.signature.name for function in functions if function.attr["_XlaMustCompile"].b)
+    if compiled:
+        raise InputError(f"TensorFlow Serving does not compile with XLA on a CPU, as these do: {', '.join(compiled)}.")
+
+
+def measure_score_difference(ranker: TextRanker, requests: Sequence[ServedRequest], trial: Trial) -> float:
+    """Returns the largest difference between the scores of a trial's first answers and of `ranker` in memory.
+
+    Raises:
+        InputError: if they differ by more than SCORE_TOLERANCE.
+    """
+    differences = [0.0]
+    for request, answer in zip(requests, trial.answers, strict=False):
+        if request.signature_name != DEFAULT_SIGNATURE or "error" in answer:
+            continue
+        expected = _score_in_memory(ranker, request)
+        scores = np.array(answer["outputs"]["scores"], np.float32).reshape(expected.shape)
+        # Equal infinities or NaN would hide behind a difference of 0.
+        differences.extend(np.where(np.isfinite(scores), np.abs(scores - expected), np.inf).ravel().tolist())
+    difference = max(differences)
+    if not difference <= SCORE_TOLERANCE:
+        raise InputError(
+            f"The exported model's scores differ from the checkpoint's by {difference:.2g}, more than "
+            f"{SCORE_TOLERANCE:g}. Nothing was exported."
+        )
+    return difference
+
+
+def _score_in_memory(ranker: TextRanker, request: ServedRequest) -> np.ndarray:
+    inputs = request.inputs
+    fields = {name: tf.constant(inputs[name], tf.string) for name in ranker.fields}
+    features = {name: tf.constant(inputs[name], tf.float32) for name in ranker.features}
+    return ranker.rank_scores(tf.constant(inputs[QUERY], tf.string), fields, features).numpy()

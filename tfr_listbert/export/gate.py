@@ -1,0 +1,128 @@
+"""Which version is `stable`: a new one only if it is not significantly worse than the current one on the same lists."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfr_listbert.config import Config
+from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
+from tfr_listbert.evaluation.significance import bootstrap_interval, paired_randomization_test
+from tfr_listbert.export.reload import ReloadedModel
+from tfr_listbert.export.signatures import PROTO_SIGNATURE
+from tfr_listbert.lists.elwc import build_elwc, read_lists
+from tfr_listbert.schema import RankedList
+
+GATE_METRIC = "ndcg_10"
+SIGNIFICANCE_LEVEL = 0.05
+"""A difference for the worse with a p-value below this keeps a version from being stable."""
+
+_BATCH_LISTS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """A version's metric on the gate's lists.
+
+    Attributes:
+        lists: number of lists.
+        mean: of the metric.
+        interval: 95 % bootstrap interval of the mean.
+    """
+
+    lists: int
+    mean: float
+    interval: tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """Whether a version becomes stable, and why.
+
+    Attributes:
+        is_stable: whether it does.
+        reason: one sentence with the figures.
+        is_forced: whether it does only because `export.force` says so.
+        measured: the version's metric, None where there are no lists.
+    """
+
+    is_stable: bool
+    reason: str
+    is_forced: bool = False
+    measured: Measurement | None = None
+
+
+def decide_stable(config: Config, folder: Path, stable: Path | None) -> Decision:
+    """Compares an exported version with the current stable one on the lists of `evaluate.split`, judged as there.
+
+    Args:
+        config: reads `data.lists`, `evaluate` and `export.force`.
+        folder: the new version.
+        stable: the current stable version, None if there is none.
+    """
+    lists = read_gate_lists(config)
+    values = _measure(folder, lists, config) if lists else np.array([])
+    measured = _summarize(values, config) if lists else None
+    if stable is None:
+        return Decision(True, "It is the first version.", measured=measured)
+    if not lists:
+        missing = f"`data.lists` {config.data.lists} holds no {config.evaluate.split} lists"
+        return _refuse(config, f"It cannot be compared with version {stable.name}: {missing}.", measured)
+    try:
+        current = _measure(stable, lists, config)
+    except (OSError, tf.errors.OpError) as error:
+        return _refuse(config, f"Version {stable.name} cannot be asked about the same lists: {error}", measured)
+    p_value = paired_randomization_test(values, current, config.evaluate.resamples, config.evaluate.seed)
+    difference = float(np.mean(values - current))
+    reason = (
+        f"Its {GATE_METRIC} on {len(lists)} {config.evaluate.split} lists is {values.mean():.4f}, {difference:+.4f} "
+        f"against {current.mean():.4f} of version {stable.name} (p = {p_value:.4f}, two-sided paired randomization)."
+    )
+    if difference < 0 and p_value < SIGNIFICANCE_LEVEL:
+        return _refuse(config, f"{reason} It is significantly worse.", measured)
+    return Decision(True, reason, measured=measured)
+
+
+def read_gate_lists(config: Config) -> list[RankedList]:
+    """Returns the lists of `evaluate.split` with the grades of `evaluate.judgements`; none where there is no split."""
+    settings = config.evaluate
+    if not any(Path(config.data.lists).glob(f"{settings.split}-*.tfrecord")):
+        return []
+    lists = list(read_lists(config.data.lists, settings.split))
+    return lists if settings.judgements is None else judge_lists(lists, read_judgements(settings.judgements))
+
+
+def score_with_version(folder: Path, lists: Sequence[RankedList]) -> list[ScoredList]:
+    """Returns lists with the scores of an exported version, as its signature for serialized lists gives them."""
+    scored = []
+    with ReloadedModel(folder) as model:
+        for start in range(0, len(lists), _BATCH_LISTS):
+            batch = lists[start : start + _BATCH_LISTS]
+            protos = [build_elwc(one).SerializeToString() for one in batch]
+            rows = model.ask(PROTO_SIGNATURE, {"inputs": protos})["scores"]
+            scored += [_attach(one, row) for one, row in zip(batch, rows, strict=True)]
+    return scored
+
+
+def _attach(ranked_list: RankedList, scores: np.ndarray) -> ScoredList:
+    labels = np.array([document.label for document in ranked_list.documents], np.float32)
+    ids = [document.document_id for document in ranked_list.documents]
+    return ScoredList(ranked_list.query_id, ids, labels, scores[: len(ids)])
+
+
+def _measure(folder: Path, lists: Sequence[RankedList], config: Config) -> np.ndarray:
+    return compute_metrics(score_with_version(folder, lists), config.evaluate.relevant_from)[GATE_METRIC]
+
+
+def _summarize(values: np.ndarray, config: Config) -> Measurement:
+    interval = bootstrap_interval(values, config.evaluate.resamples, config.evaluate.seed)
+    return Measurement(len(values), float(values.mean()), interval)
+
+
+def _refuse(config: Config, reason: str, measured: Measurement | None) -> Decision:
+    return Decision(config.export.force, reason, config.export.force, measured)

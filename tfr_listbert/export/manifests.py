@@ -1,0 +1,152 @@
+"""docker-compose.yml and Kubernetes manifests for a model behind TensorFlow Serving's stock image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+IMAGE = "tensorflow/serving:2.15.1"
+"""As new as the exporter; newer ones, to 2.19.1, serve the same file."""
+
+MODELS_FOLDER = "/models"
+CONFIG_FOLDER = "/config"
+GRPC_PORT, REST_PORT = 8500, 8501
+
+SERVER_MEBIBYTES = 512
+"""The server without a model, and what requests need while they run."""
+
+_FLAGS = [
+    f"--model_config_file={CONFIG_FOLDER}/models.config",
+    "--model_config_file_poll_wait_seconds=10",
+    "--allow_version_labels_for_unavailable_models=true",
+    f"--monitoring_config_file={CONFIG_FOLDER}/monitoring.config",
+]
+
+_COMPOSE_HEAD = """\
+# Start it in this folder: docker compose up. Then, from the project's folder:
+# python serving/verify.py http://127.0.0.1:8501 grpc://127.0.0.1:8500 --bundle FOLDER_OF_VERSIONS
+# The server has neither TLS nor authentication: keep its ports inside your network.
+"""
+
+_KUBERNETES_HEAD = """\
+# kubectl apply -f kubernetes.yaml, once the folder of versions is on the volume of the claim `{claim}`.
+# New versions: copy the folder, apply the new ConfigMap; the server reads it again within a minute or so, loads the
+# version beside the old one and moves the labels. Nothing needs a restart.
+"""
+
+
+def build_compose(name: str) -> str:
+    """Returns docker-compose.yml for the model `name`, whose versions are in `../<name>`."""
+    request = f"GET {_build_probe(name)} HTTP/1.0\\r\\n\\r\\n"
+    check = f"exec 3<>/dev/tcp/127.0.0.1/{REST_PORT} && printf '{request}' >&3 && head -n 1 <&3 | grep -q ' 200 '"
+    service = {
+        "image": IMAGE,
+        "command": _FLAGS,
+        "ports": [f"127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT)],
+        "volumes": [f"../{name}:{MODELS_FOLDER}/{name}:ro", f".:{CONFIG_FOLDER}:ro"],
+        "healthcheck": {
+            "test": ["CMD", "bash", "-c", check],
+            "interval": "10s",
+            "timeout": "5s",
+            "start_period": "60s",
+        },
+        "restart": "unless-stopped",
+    }
+    return _COMPOSE_HEAD + _dump({"services": {name: service}})
+
+
+def build_kubernetes(name: str, configs: Mapping[str, str], size: int) -> str:
+    """Returns a ConfigMap, a Deployment and a Service for the model `name`.
+
+    Args:
+        name: the model's name.
+        configs: text by file of what goes to CONFIG_FOLDER.
+        size: bytes of one version on disk, from which the memory follows.
+    """
+    label = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "ranker"
+    config_map = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"{label}-config"},
+        "data": dict(configs),
+    }
+    ports = [{"name": "grpc", "port": GRPC_PORT}, {"name": "rest", "port": REST_PORT}]
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": label},
+        "spec": {"selector": {"app": label}, "ports": ports},
+    }
+    head = _KUBERNETES_HEAD.format(claim=f"{label}-versions")
+    return head + "---\n".join(_dump(part) for part in (config_map, _build_deployment(name, label, size), service))
+
+
+def _build_deployment(name: str, label: str, size: int) -> dict[str, Any]:
+    volumes = [
+        {"name": "versions", "persistentVolumeClaim": {"claimName": f"{label}-versions", "readOnly": True}},
+        {"name": "config", "configMap": {"name": f"{label}-config"}},
+    ]
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    template = {
+        "metadata": {"labels": {"app": label}},
+        "spec": {"containers": [_build_container(name, size)], "volumes": volumes, "terminationGracePeriodSeconds": 30},
+    }
+    selector = {"matchLabels": {"app": label}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": label},
+        "spec": {"replicas": 2, "strategy": strategy, "selector": selector, "template": template},
+    }
+
+
+def _build_container(name: str, size: int) -> dict[str, Any]:
+    # Two versions side by side, each with its graph, variables and buffers, and a third while it is loaded.
+    mebibytes = SERVER_MEBIBYTES + 3 * 2 * -(-size // 2**20)
+    probe = {"httpGet": {"path": _build_probe(name), "port": "rest"}, "periodSeconds": 5, "timeoutSeconds": 3}
+    return {
+        "name": "serving",
+        "image": IMAGE,
+        "args": _FLAGS,
+        "ports": [
+            {"name": "grpc", "containerPort": GRPC_PORT},
+            {"name": "rest", "containerPort": REST_PORT},
+        ],
+        "volumeMounts": [
+            {"name": "versions", "mountPath": f"{MODELS_FOLDER}/{name}", "subPath": name, "readOnly": True},
+            {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
+        ],
+        "resources": {
+            "requests": {"cpu": "1", "memory": f"{mebibytes}Mi"},
+            "limits": {"cpu": "2", "memory": f"{2 * mebibytes}Mi"},
+        },
+        "startupProbe": {**probe, "failureThreshold": 60},
+        "readinessProbe": probe,
+        "livenessProbe": {"tcpSocket": {"port": "rest"}, "periodSeconds": 10, "failureThreshold": 6},
+    }
+
+
+def _build_probe(name: str) -> str:
+    """Returns a path that answers 200 only if the stable version is loaded; the status page ignores labels."""
+    return f"/v1/models/{name}/labels/stable/metadata"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such, and repeats a value instead of naming it."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _dump(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=120)

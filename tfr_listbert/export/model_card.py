@@ -1,0 +1,163 @@
+"""The model card of an exported version, made from what was measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfr_listbert.config import Config
+from tfr_listbert.export.gate import GATE_METRIC, Decision
+
+CARD_FILE = "model_card.md"
+
+BUDGETS_MILLISECONDS = (20, 50, 100)
+
+_USE = """\
+## Intended use
+
+Ordering the products that a search engine found for a query, in the shop whose log it was trained on: some tens to a
+few hundred candidates per request. It does not find products, and its scores compare products of one query only.
+
+## Limits
+
+- It learned from what visitors of one shop did in one window of time; another language, another assortment or a new
+  season may need training anew.
+- Text beyond the budgets below is cut. Products without any text score as padding, except in `rank_n` and `predict`.
+- Clicks favour what was shown high. Whether that was corrected says `data.options.grading` in `config.yaml`.
+- Nothing was measured about fairness between sellers, brands or groups of visitors.
+"""
+
+
+def count_fitting(seconds: Mapping[int, float], budget_seconds: float) -> int:
+    """Returns how many candidates fit into a budget, by lines between the measured lengths; 0 if not even one does.
+
+    >>> count_fitting({1: 0.010, 10: 0.028, 30: 0.080}, 0.020)
+    6
+    >>> count_fitting({1: 0.010, 10: 0.028}, 1.0)
+    10
+    """
+    lengths = sorted(seconds)
+    if seconds[lengths[0]] > budget_seconds:
+        return 0
+    for shorter, longer in zip(lengths, lengths[1:], strict=False):
+        if seconds[longer] > budget_seconds:
+            slope = (seconds[longer] - seconds[shorter]) / (longer - shorter)
+            return int(shorter + (budget_seconds - seconds[shorter]) / slope)
+    return lengths[-1]
+
+
+def build_card(config: Config, run: Config, version: int, seconds: Mapping[int, float], decision: Decision) -> str:
+    """Returns the card in Markdown.
+
+    Args:
+        config: the config of the export.
+        run: the config that the ranker was trained with.
+        version: its number.
+        seconds: median seconds of one request by length of the list.
+        decision: of the gate, with the metric that it measured.
+    """
+    parts = [
+        f"# {config.export.name}, version {version}\n",
+        _describe_training(config, run),
+        _describe_quality(config, decision),
+        _describe_latency(seconds),
+        _USE,
+        _describe_licence(run),
+    ]
+    return "\n".join(parts)
+
+
+def _describe_training(config: Config, run: Config) -> str:
+    fields = ", ".join(f"`{field.name}` ({field.tokens} tokens)" for field in run.text.fields)
+    features = ", ".join(f"`{name}`" for name in run.model.features) or "none"
+    encoder = ", ".join(
+        f"{name} {value}" for name, value in vars(run.encoder).items() if value and not name.endswith("_rate")
+    )
+    options = f" with {json.dumps(run.loss.options)}" if run.loss.options else ""
+    return (
+        "## How it was made\n\n"
+        f"- Data: reader `{run.data.reader}`, split by {run.data.split.by}; lists of {run.data.lists}"
+        f"{_read_counts(Path(config.data.lists))}.\n"
+        f"- Inputs: `query` ({run.text.query_tokens} tokens); text {fields}; numbers {features}.\n"
+        f"- Encoder: {encoder}. Loss: `{run.loss.loss}`{options}; {run.train.epochs} epochs of "
+        f"{run.train.batch_lists} lists a step, seed {run.train.seed}.\n"
+        f"- Run: {config.train.run}, checkpoint {config.evaluate.checkpoint}. All settings: `config.yaml` beside this "
+        "file.\n"
+    )
+
+
+def _read_counts(lists: Path) -> str:
+    try:
+        splits = json.loads((lists / "stats.json").read_text(encoding="utf-8"))["splits"]
+        counts = ", ".join(f"{split} {values['lists']}" for split, values in splits.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return f" ({counts})"
+
+
+def _describe_quality(config: Config, decision: Decision) -> str:
+    label = "`stable`" if decision.is_stable else "`canary` only, not `stable`"
+    lines = ["## Quality\n", f"Label: {label}. {decision.reason}"]
+    if decision.is_forced:
+        lines.append("**It is stable only because `export.force` was set.**")
+    if decision.measured is not None:
+        low, high = decision.measured.interval
+        lines.append(
+            f"\nThis file, scored on {decision.measured.lists} {config.evaluate.split} lists: {GATE_METRIC} "
+            f"{decision.measured.mean:.4f} (95 % interval {low:.4f} to {high:.4f})."
+        )
+    table = _read_table(config)
+    return (
+        "\n".join(lines)
+        + "\n"
+        + (f"\n{table}" if table else "\nThe run has not been evaluated against other rankers.\n")
+    )
+
+
+def _read_table(config: Config) -> str:
+    """Returns the results of `evaluate` as a table, "" where there are none."""
+    folder = config.evaluate.output or Path(config.train.run) / "evaluation" / config.evaluate.split
+    try:
+        slices: dict[str, Any] = json.loads((Path(folder) / "metrics.json").read_text(encoding="utf-8"))["slices"]
+        lines = [_format_row(name, system, row) for name, rows in slices.items() for system, row in rows.items()]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    head = "| queries | system | lists | NDCG@10 | 95 % interval | MRR |\n|---|---|---|---|---|---|\n"
+    return f"Measured by `evaluate` on the checkpoint:\n\n{head}" + "\n".join(lines) + "\n"
+
+
+def _format_row(name: str, system: str, row: Mapping[str, Any]) -> str:
+    low, high = row["interval"]
+    return f"| {name} | {system} | {row['lists']} | {row['ndcg_10']:.4f} | {low:.4f} to {high:.4f} | {row['mrr']:.4f} |"
+
+
+def _describe_latency(seconds: Mapping[int, float]) -> str:
+    rows = "\n".join(f"| {length} | {value * 1000:.1f} |" for length, value in seconds.items())
+    fits = "\n".join(
+        f"- {budget} ms: {_format_count(count_fitting(seconds, budget / 1000), max(seconds))}"
+        for budget in BUDGETS_MILLISECONDS
+    )
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    return (
+        "## Latency\n\n"
+        f"Median of one request at a time, measured at the export in a process of its own ({machine}; without network "
+        f"and server; whatever else ran there slowed it):\n\n| candidates | ms |\n|---|---|\n{rows}\n\n"
+        f"Candidates that fit into\n\n{fits}\n"
+    )
+
+
+def _format_count(count: int, most: int) -> str:
+    return f"{count} or more" if count == most else str(count)
+
+
+def _describe_licence(run: Config) -> str:
+    source = "random weights" if run.encoder.initial is None else f"the encoder of {run.encoder.initial}"
+    return (
+        "## Licence of the weights\n\n"
+        f"Training started from {source}. The weights are a work of whoever trained them, under the terms of the data "
+        "and of the encoder they started from; an imported encoder keeps the licence of its model page.\n"
+    )

@@ -1,0 +1,71 @@
+"""The requests that a server answers for itself when it loads a version, so that no visitor waits for the first."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework.tensor_pb2 import TensorProto
+from tensorflow_serving.apis.predict_pb2 import PredictRequest
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+from tfr_listbert.export.requests import RequestBuilder, ServedRequest
+
+WARMUP_FILE = "tf_serving_warmup_requests"
+"""Name that TensorFlow Serving looks for in `assets.extra`."""
+
+Signatures = Mapping[str, tf.types.experimental.ConcreteFunction]
+
+
+def build_warmup_requests(builder: RequestBuilder, list_lengths: Sequence[int]) -> list[ServedRequest]:
+    """Returns a request of every signature for each length of a list, short ones first."""
+    lengths = sorted(list_lengths)
+    return [one for length in lengths for one in builder.ask_each(f"warm-up {length}", [builder.build_list(length)])]
+
+
+def write_warmup_file(path: str | Path, model: str, requests: Iterable[ServedRequest], signatures: Signatures) -> None:
+    """Writes requests as a TFRecord of PredictionLog.
+
+    Args:
+        path: the file.
+        model: name of the model.
+        requests: what to ask.
+        signatures: the model's signatures, for the types of their inputs.
+    """
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for request in requests:
+            dtypes = read_dtypes(signatures[request.signature_name])
+            log = PredictionLog()
+            log.predict_log.request.CopyFrom(_build_proto(model, request, dtypes))
+            writer.write(log.SerializeToString(deterministic=True))
+
+
+def read_dtypes(signature: tf.types.experimental.ConcreteFunction) -> dict[str, tf.DType]:
+    """Returns the type of each input of a signature by name."""
+    specs = tf.nest.flatten(signature.structured_input_signature)
+    return {spec.name: spec.dtype for spec in specs}
+
+
+def _build_proto(model: str, request: ServedRequest, dtypes: Mapping[str, tf.DType]) -> PredictRequest:
+    proto = PredictRequest()
+    proto.model_spec.name = model
+    proto.model_spec.signature_name = request.signature_name
+    for name, value in request.inputs.items():
+        proto.inputs[name].CopyFrom(_build_tensor(value, dtypes[name]))
+    return proto
+
+
+def _build_tensor(value: Any, dtype: tf.DType) -> TensorProto:
+    if dtype == tf.string:
+        return tf.make_tensor_proto(np.array(_encode(value), object), dtype)
+    return tf.make_tensor_proto(np.array(value, dtype.as_numpy_dtype))
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_encode(item) for item in value]
+    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value.encode("utf-8")

@@ -1,0 +1,1 @@
+"""Where ranked lists come from, and how they are kept."""

@@ -1,0 +1,108 @@
+"""BM25 over stemmed words: a feature of every list and the baseline that a ranker has to beat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import bm25s
+import numpy as np
+import scipy.sparse
+import Stemmer
+
+from tfr_listbert.registry import suggest
+from tfr_listbert.schema import InputError
+
+NO_STEMMER = "none"
+"""The language that compares words as they are."""
+
+_WORD = re.compile(r"\w+")
+
+
+def parse_words(text: str, language: str = "english") -> list[str]:
+    """Returns the lowercased words of a text, each reduced to its stem; none is left out, however short or frequent.
+
+    Args:
+        text: any text.
+        language: a language of the Snowball stemmers, or `none`.
+
+    Raises:
+        InputError: for a language without a stemmer.
+
+    >>> parse_words("Running Shoes, size 8")
+    ['run', 'shoe', 'size', '8']
+    """
+    return _stem(_build_stemmer(language), text)
+
+
+class BM25:
+    """BM25 in Lucene's form over a fixed set of documents.
+
+    A word t that stands f times in a document of n words adds
+
+        log(1 + (D - d_t + 0.5) / (d_t + 0.5)) * f / (f + k1 * (1 - b + b * n / mean n))
+
+    for each time it stands in the query; D documents, d_t of them with the word (Robertson & Zaragoza 2009, eq. 3.15,
+    with Lucene's idf, which is never negative). The weights are those of `bm25s`.
+    """
+
+    def __init__(self, documents: Mapping[str, str], language: str = "english", k1: float = 1.5, b: float = 0.75):
+        """Counts the words of the documents.
+
+        Args:
+            documents: text by document id; all statistics are taken over these.
+            language: a language of the Snowball stemmers, or `none`.
+            k1: how slowly a repeated word saturates, >= 0.
+            b: how much long documents are held back, from 0 to 1.
+
+        Raises:
+            InputError: for a language without a stemmer.
+        """
+        self._stemmer = _build_stemmer(language)
+        self._rows = {document_id: row for row, document_id in enumerate(documents)}
+        words = [_stem(self._stemmer, text) for text in documents.values()]
+        self._columns = {word: column for column, word in enumerate(sorted({word for row in words for word in row}))}
+        self._weights = self._build_weights([[self._columns[word] for word in row] for row in words], k1, b)
+
+    def _build_weights(self, words: list[list[int]], k1: float, b: float) -> scipy.sparse.csr_matrix:
+        shape = (len(words), len(self._columns))
+        if not self._columns:
+            return scipy.sparse.csr_matrix(shape, dtype=np.float32)
+        index = bm25s.BM25(k1=k1, b=b, method="lucene").build_index_from_ids(
+            list(range(shape[1])), words, show_progress=False
+        )
+        by_word = scipy.sparse.csc_matrix((index["data"], index["indices"], index["indptr"]), shape=shape)
+        return by_word.tocsr()  # rows of documents, so that a list is scored without touching the rest
+
+    def score(self, query: str, document_ids: Sequence[str]) -> np.ndarray:
+        """Returns the scores of some documents for a query.
+
+        Args:
+            query: any text; words that no document has add nothing.
+            document_ids: L ids of documents given at construction.
+
+        Returns:
+            float32 [L], each >= 0.
+
+        Raises:
+            KeyError: for an id that was not among the documents.
+        """
+        rows = [self._rows[document_id] for document_id in document_ids]
+        words = [self._columns[word] for word in _stem(self._stemmer, query) if word in self._columns]
+        counts = np.bincount(np.asarray(words, dtype=np.int64), minlength=len(self._columns)).astype(np.float32)
+        return np.asarray(self._weights[rows] @ counts, dtype=np.float32)
+
+
+def _build_stemmer(language: str) -> Stemmer.Stemmer | None:
+    if language == NO_STEMMER:
+        return None
+    try:
+        return Stemmer.Stemmer(language)
+    except KeyError:
+        hint = suggest(language, [*Stemmer.algorithms(), NO_STEMMER])
+        raise InputError(f"`data.bm25.language` names no Snowball stemmer: got {language!r}. {hint}") from None
+
+
+def _stem(stemmer: Stemmer.Stemmer | None, text: str) -> list[str]:
+    words = _WORD.findall(text.lower())
+    return words if stemmer is None else stemmer.stemWords(words)

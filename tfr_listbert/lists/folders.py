@@ -1,0 +1,47 @@
+"""Folders of output that are there as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfr_listbert.schema import InputError
+
+
+@contextlib.contextmanager
+def replace_folder(path: str | Path, marker: str, setting: str) -> Iterator[Path]:
+    """Gives an empty folder beside `path` which takes its place when the `with` block ends well.
+
+    After an exception the new folder is removed and the old one, if any, stays as it was. What a killed process left
+    behind is removed by the next one.
+
+    Args:
+        path: the folder to make or replace.
+        marker: a file that a folder made here has; a folder without it is somebody else's and never replaced.
+        setting: the setting that names the folder, for messages.
+
+    Raises:
+        InputError: if `path` is a file, or a folder that is not empty and has no `marker`.
+    """
+    path = Path(path).absolute()
+    partial, previous = (path.with_name(f".{path.name}.{kind}") for kind in ("partial", "previous"))
+    if previous.exists() and not path.exists():
+        previous.rename(path)  # killed between the two renames below
+    if path.exists() and not (path.is_dir() and ((path / marker).exists() or not any(path.iterdir()))):
+        raise InputError(
+            f"`{setting}` names {path}, which has other files in it; name a new folder, or empty that one."
+        )
+    for leftover in (partial, previous):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if path.exists():
+        path.rename(previous)
+    partial.rename(path)
+    shutil.rmtree(previous, ignore_errors=True)

@@ -1,0 +1,150 @@
+"""From a source to shards: read, split, select, add what is computed, write and count."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import tfr_listbert.lists.readers  # noqa: F401  (registers the readers)
+from tfr_listbert.config import Config, DataConfig, build_dataclass
+from tfr_listbert.lists.bm25 import BM25
+from tfr_listbert.lists.elwc import ShardWriter, read_lists
+from tfr_listbert.lists.folders import replace_folder
+from tfr_listbert.lists.readers.request import Reader, ReadRequest, Step
+from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.selection import Selection
+from tfr_listbert.lists.splits import Splitter, hash_query, mark_seen
+from tfr_listbert.lists.statistics import SplitStatistics, format_summary
+from tfr_listbert.registry import READERS
+from tfr_listbert.schema import SPLITS, Document, InputError, RankedList
+
+BM25_FEATURE = "bm25"
+STATISTICS_FILE = "stats.json"
+REJECTED_FILE = "rejected.csv"
+
+
+def prepare_data(config: Config) -> None:
+    """Writes the shards, `stats.json` and `rejected.csv` of `config.data` and prints a summary.
+
+    The folder `data.lists` is made beside and takes its place when it is complete. Lists are passed through twice: what
+    the first pass reads is kept on disk, since only then the training queries and the documents are known. Memory holds
+    the reader's database (its limit is the reader's option), eight bytes per training query, the ids of the documents
+    and, if `bm25` is to be computed, their texts; never the log.
+
+    Raises:
+        InputError: if settings, files or too many rows cannot be used, or no list is left.
+    """
+    data = config.data
+    reader = build_dataclass(READERS.get(data.reader, "data.reader"), data.options, "data.options")
+    with replace_folder(data.lists, STATISTICS_FILE, "data.lists") as folder:
+        statistics = _write_lists(data, reader, folder, folder / "scratch")
+        shutil.rmtree(folder / "scratch")
+        (folder / STATISTICS_FILE).write_text(json.dumps(statistics, indent=1, ensure_ascii=False), encoding="utf-8")
+    print(format_summary(statistics))
+    print(f"Written to {data.lists}.")
+
+
+def _write_lists(data: DataConfig, reader: Reader, folder: Path, scratch: Path) -> dict[str, Any]:
+    """Writes shards and rejected rows to `folder` and returns what `stats.json` holds."""
+    with Rejections(folder / REJECTED_FILE, data.max_rejected_rate) as rejections:
+        request = ReadRequest(
+            fields=data.fields,
+            features=data.features,
+            optional_features=frozenset({BM25_FEATURE}),
+            split_by=data.split.by,
+            list_size=data.list_size,
+            folder=scratch / "database",
+            rejections=rejections,
+        )
+        passage = _FirstPass(data)
+        passage.run(reader.read(request), scratch)
+    steps = [*request.steps, *passage.selection.build_steps()]
+    if steps[-1].lists == 0:
+        raise InputError(f"No list is left. {_format_steps(steps)} See `data.min_list` and the reader's thresholds.")
+    return {
+        "reader": data.reader,
+        "inputs": rejections.inputs,
+        "passed_over": request.passed_over,
+        "steps": [dataclasses.asdict(step) for step in steps],
+        "splits": _write_splits(data, passage, folder, scratch),
+    }
+
+
+def _format_steps(steps: Sequence[Step]) -> str:
+    return "; ".join(f"{step.name}: {step.lists:,} lists, {step.documents:,} documents" for step in steps) + "."
+
+
+class _FirstPass:
+    """Reads every list once, keeps those selected on disk, and what can only be known at the end."""
+
+    def __init__(self, data: DataConfig):
+        split = data.split
+        self.selection = Selection(data.list_size, data.min_list, data.min_test_list, data.keep_equal_labels)
+        self.train_hashes: set[int] = set()
+        self.texts: dict[str, str] = {}
+        self._splitter = Splitter(split.by, split.test_rate, split.validation_rate, split.salt)
+        self._needs_bm25 = BM25_FEATURE in data.features
+
+    def run(self, lists: Iterator[RankedList], scratch: Path) -> None:
+        """Writes the selected lists to shards in `scratch`."""
+        with contextlib.ExitStack() as stack:
+            writers = {split: stack.enter_context(ShardWriter(scratch, split)) for split in SPLITS}
+            for ranked_list in tqdm(lists, desc="reading", unit=" lists"):
+                split = self._splitter.choose_split(ranked_list)
+                chosen = self.selection.choose_list(ranked_list, split)
+                if chosen is not None:
+                    writers[split].write(chosen)
+                    self._note(chosen, split)
+
+    def _note(self, ranked_list: RankedList, split: str) -> None:
+        if split == "train":
+            self.train_hashes.add(hash_query(ranked_list.query))
+        if not self._needs_bm25:
+            return
+        if any(not math.isnan(document.features[BM25_FEATURE]) for document in ranked_list.documents):
+            self._needs_bm25 = False  # the source has scores of its own
+            self.texts.clear()
+            return
+        for document in ranked_list.documents:
+            self.texts.setdefault(document.document_id, " ".join(document.fields.values()))
+
+
+def _write_splits(data: DataConfig, passage: _FirstPass, folder: Path, scratch: Path) -> dict[str, Any]:
+    bm25 = BM25(passage.texts, data.bm25.language, data.bm25.k1, data.bm25.b) if passage.texts else None
+    described = {}
+    for split in SPLITS:
+        statistics = SplitStatistics(data.features)
+        with ShardWriter(folder, split, data.shard_lists) as writer:
+            for ranked_list in tqdm(_read_scratch(scratch, split), desc=f"writing {split}", unit=" lists"):
+                complete = mark_seen(add_bm25(ranked_list, bm25) if bm25 else ranked_list, passage.train_hashes)
+                writer.write(complete)
+                statistics.add(complete)
+        described[split] = statistics.describe()
+    return described
+
+
+def _read_scratch(scratch: Path, split: str) -> Iterator[RankedList]:
+    return read_lists(scratch, split) if any(scratch.glob(f"{split}-*")) else iter(())
+
+
+def add_bm25(ranked_list: RankedList, bm25: BM25) -> RankedList:
+    """Returns the list with its documents' feature `bm25` set to their score for the query."""
+    scores = bm25.score(ranked_list.query, [document.document_id for document in ranked_list.documents])
+    documents = tuple(
+        _set_feature(document, BM25_FEATURE, float(score))
+        for document, score in zip(ranked_list.documents, scores, strict=True)
+    )
+    return dataclasses.replace(ranked_list, documents=documents)
+
+
+def _set_feature(document: Document, name: str, value: float) -> Document:
+    features: Mapping[str, float] = {**document.features, name: value}
+    return dataclasses.replace(document, features=features)

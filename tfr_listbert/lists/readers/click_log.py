@@ -1,0 +1,105 @@
+"""A search log of any length summed in one pass: impressions and engagement by query, product and position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
+from tfr_listbert.lists.readers.documents import require_documents
+from tfr_listbert.lists.readers.formats import Source
+from tfr_listbert.lists.readers.intake import report_rejected, take_unreadable
+from tfr_listbert.lists.readers.request import ReadRequest
+from tfr_listbert.lists.readers.rules import (
+    Rule,
+    build_number,
+    check_rows,
+    clean_rows,
+    forbid_broken,
+    limit_texts,
+    require_numbers,
+    require_text,
+)
+from tfr_listbert.lists.readers.windows import Window, assign_split, require_time
+from tfr_listbert.schema import DOCUMENT_ID, POSITION, QUERY
+
+CLICKS, IMPRESSIONS, TIME = "clicks", "impressions", "time"
+
+
+def sum_log(
+    request: ReadRequest,
+    database: Database,
+    log: Source,
+    columns: Mapping[str, str],
+    weights: Mapping[str, float],
+    windows: Sequence[Window],
+) -> None:
+    """Makes the table `shown`: `split`, `query`, `document_id`, `position`, `impressions`, `engagement`.
+
+    Rows are never held: they are checked and summed as they are read, those that break a rule by file and reason.
+
+    Args:
+        request: takes the rejected rows.
+        database: has the table `documents`; gets the table.
+        log: the files.
+        columns: column of the log by name: `query`, `document_id`, those of `weights`, and if present `impressions`
+            (1 if not), `position` (NULL if not) and `time`.
+        weights: what one of each column counts in `engagement`, where an empty value counts 0.
+        windows: windows of time by which rows are split; without any, all rows have the split "".
+    """
+    rules = [forbid_broken(log.broken_reason), *_build_rules(columns, weights)]
+    hint = _describe_ids(database)
+
+    def check(files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
+        known = require_documents([quote_name(DOCUMENT_ID)], what="product is not in the catalogue")
+        return check_rows(clean_rows(log.scan(columns, files, keeps_rejects), (QUERY, DOCUMENT_ID)), rules, [known])
+
+    database.run(_build_sums(check(keeps_rejects=True), columns, weights, windows), "summing the log")
+    take_unreadable(database, log)
+    rows, outside = database.read_row(
+        "SELECT coalesce(sum(rows), 0), coalesce(sum(rows) FILTER (reason IS NULL AND split IS NULL), 0) FROM summed"
+    )
+    broken = database.read_rows("SELECT file, reason, sum(rows) FROM summed WHERE reason IS NOT NULL GROUP BY ALL")
+
+    def select_broken(path: str) -> str:
+        return f"SELECT _row, _reason, _value FROM ({check([path])}) WHERE _reason IS NOT NULL ORDER BY _row"
+
+    report_rejected(request, database, log, int(rows), broken, select_broken, hint)
+    if windows:
+        request.passed_over["log rows outside both windows"] = int(outside)
+    database.run("CREATE VIEW shown AS SELECT * FROM summed WHERE reason IS NULL AND split IS NOT NULL")
+
+
+def _build_rules(columns: Mapping[str, str], weights: Mapping[str, float]) -> list[Rule]:
+    numbers = [name for name in (*weights, IMPRESSIONS, POSITION) if name in columns]
+    return [
+        require_text(QUERY, "no query"),
+        require_text(DOCUMENT_ID, "no document id"),
+        *limit_texts((QUERY, DOCUMENT_ID)),
+        *require_numbers(numbers),
+        *(require_text(name, f"no {name}") for name in (IMPRESSIONS, POSITION) if name in columns),
+        *([require_time(TIME)] if TIME in columns else []),
+    ]
+
+
+def _build_sums(
+    checked: str, columns: Mapping[str, str], weights: Mapping[str, float], windows: Sequence[Window]
+) -> str:
+    values = {
+        "query": quote_name(QUERY),
+        "document_id": quote_name(DOCUMENT_ID),
+        "position": build_number(POSITION) if POSITION in columns else "NULL::DOUBLE",
+    }
+    impressions = build_number(IMPRESSIONS) if IMPRESSIONS in columns else "1.0::DOUBLE"
+    engagement = " + ".join(f"{weight} * coalesce({build_number(name)}, 0)" for name, weight in weights.items())
+    keys = ", ".join(f"CASE WHEN is_used THEN {value} END AS {name}" for name, value in values.items())
+    return (
+        f"CREATE TABLE summed AS SELECT CASE WHEN _reason IS NOT NULL THEN _file END AS file, _reason AS reason, "
+        f"split, {keys}, sum({impressions}) AS impressions, sum({engagement}) AS engagement, count(*) AS rows "
+        "FROM (SELECT *, _reason IS NULL AND split IS NOT NULL AS is_used FROM "
+        f"(SELECT *, {assign_split(TIME, windows)} AS split FROM ({checked}))) GROUP BY ALL"
+    )
+
+
+def _describe_ids(database: Database) -> str:
+    ids = [row[0] for row in database.read_rows("SELECT document_id FROM documents LIMIT 3")]
+    return f"Ids in the catalogue look like {', '.join(map(quote_text, ids))}."

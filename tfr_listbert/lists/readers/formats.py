@@ -1,0 +1,282 @@
+"""CSV, TSV, JSONL and Parquet made alike: `Source.scan` is a query for each row's file, number and columns."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import csv
+import dataclasses
+import gzip
+import io
+import itertools
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+from tfr_listbert.config import require
+from tfr_listbert.lists.readers.database import Database, quote_list, quote_name, quote_text
+from tfr_listbert.schema import InputError
+
+MAX_ROW_BYTES = 1_000_000
+"""Longest row of a CSV, TSV or JSONL file, and longest text in any; what is longer is rejected."""
+
+_SAMPLE_LINES = 1000  # of a JSONL file, to learn its keys
+
+
+@dataclasses.dataclass(frozen=True)
+class CSVFormat:
+    """How CSV and TSV files are written; other formats need no settings."""
+
+    delimiter: str = ""
+    """Between columns; a tab in .tsv files and the most frequent of `, ; | tab` in the header of others when empty."""
+    quote: str = '"'
+    """Around texts that hold a delimiter, doubled inside; none when empty."""
+    encoding: str = "utf-8"
+    """`utf-8`, `latin-1` or `utf-16`."""
+
+    def __post_init__(self) -> None:
+        """Checks that the characters are single ones and the encoding one that can be read."""
+        for name in ("delimiter", "quote"):
+            rule = "must be one character, or empty"
+            require(len(getattr(self, name)) <= 1, f"data.options.csv.{name}", rule, getattr(self, name))
+        is_known = self.encoding in ("utf-8", "latin-1", "utf-16")
+        require(is_known, "data.options.csv.encoding", "must be utf-8, latin-1 or utf-16", self.encoding)
+
+
+PLAIN_CSV = CSVFormat()
+"""CSV as most programs write it."""
+
+
+class Source(abc.ABC):
+    """Files of one format with their columns.
+
+    Attributes:
+        setting: the setting that named the files, for messages.
+        files: their paths, sorted.
+        header_rows: rows before the first one with data.
+        broken_reason: what is wrong with a row that `scan` gives as `_broken`.
+    """
+
+    header_rows = 0
+    broken_reason = ""
+
+    def __init__(self, setting: str, files: Sequence[str]):
+        """Takes files that exist."""
+        self.setting, self.files = setting, tuple(files)
+
+    @abc.abstractmethod
+    def list_columns(self, database: Database) -> list[str]:
+        """Returns the names of the columns that every file has, nested ones as dotted paths."""
+
+    @abc.abstractmethod
+    def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
+        """Returns a query over the rows of all files, or of the given ones.
+
+        Its columns are `_file`; `_row`, numbered from 1 through the files of one header; `_broken`, the text of a row
+        that could not be taken apart, else NULL; and the asked ones. Rows that are broken before that are left out.
+
+        Args:
+            columns: column of the file by the name it gets.
+            files: files to scan; all when empty.
+            keeps_rejects: whether DuckDB notes the rows left out in its table `reject_errors`.
+        """
+
+    def has_column(self, database: Database, column: str) -> bool:
+        """Says whether the files have a column."""
+        return column in self.list_columns(database)
+
+
+class CSVSource(Source):
+    """CSV or TSV files, each with a header; their columns may come in any order."""
+
+    header_rows = 1
+
+    def __init__(self, setting: str, files: Sequence[str], csv_format: CSVFormat):
+        """Reads the headers.
+
+        Raises:
+            InputError: if all files are empty, or a header cannot be read or repeats a name.
+        """
+        headers = {path: _read_header(path, csv_format) for path in files}
+        super().__init__(setting, [path for path, header in headers.items() if header])
+        if not self.files:
+            raise InputError(f"`{setting}`: {files[0]} is empty; a CSV file starts with a header of column names.")
+        self._format, self._headers = csv_format, headers
+
+    def list_columns(self, database: Database) -> list[str]:
+        """See `Source`."""
+        first, *others = (self._headers[path][1:] for path in self.files)
+        return [name for name in first if all(name in header for header in others)]
+
+    def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
+        """See `Source`."""
+        groups = itertools.groupby(
+            sorted(files or self.files, key=lambda path: (self._headers[path], path)), self._headers.get
+        )
+        return " UNION ALL ".join(
+            self._scan_alike(header, list(paths), columns, keeps_rejects) for header, paths in groups
+        )
+
+    def _scan_alike(self, header: Sequence[str], files: list[str], columns: Mapping[str, str], keeps: bool) -> str:
+        delimiter, *names = header
+        selected = "".join(f", c{names.index(column)} AS {quote_name(name)}" for name, column in columns.items())
+        types = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(names)))
+        return (
+            f"SELECT filename AS _file, row_number() OVER () AS _row, NULL::VARCHAR AS _broken{selected} FROM "
+            + _read_csv(files, f"{{{types}}}", delimiter, self._format.quote, keeps)
+            + f"header = true, strict_mode = true, encoding = {quote_text(self._format.encoding)})"
+        )
+
+
+class JSONLSource(Source):
+    """Files of one JSON object per line; columns are dotted paths into it, such as `event.query.text`."""
+
+    broken_reason = "line is not valid JSON"
+
+    def list_columns(self, database: Database) -> list[str]:
+        """Returns the paths found in the first lines of the first file."""
+        with _open_text(self.files[0], "utf-8") as lines:
+            return sorted({path for line in itertools.islice(lines, _SAMPLE_LINES) for path in _list_paths(line)})
+
+    def has_column(self, database: Database, column: str) -> bool:
+        """Looks through all lines if the first ones do not have the column: events may leave it out."""
+        if column in self.list_columns(database):
+            return True
+        values = f"SELECT value FROM ({self.scan({'value': column})}) WHERE value IS NOT NULL LIMIT 1"
+        return any(True for _ in database.read_rows(values))
+
+    def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
+        """See `Source`."""
+        paths = quote_list([_build_json_path(column) for column in columns.values()])
+        selected = "".join(f", _values[{index}] AS {quote_name(name)}" for index, name in enumerate(columns, 1))
+        return (
+            f"SELECT _file, _row, CASE WHEN _values IS NULL THEN line[:200] END AS _broken{selected} FROM "
+            f"(SELECT *, TRY(json_extract_string(line, {paths})) AS _values "
+            f"FROM ({_scan_lines(files or self.files, keeps_rejects)}))"
+        )
+
+
+class LinesSource(Source):
+    """Files without header or quotes whose lines are split into a fixed number of columns, as TREC's are."""
+
+    def __init__(self, setting: str, files: Sequence[str], columns: Sequence[str], separator: str):
+        """Takes the names of the columns, in order, and the regular expression (RE2) that separates them."""
+        super().__init__(setting, files)
+        self.broken_reason = f"line does not have {len(columns)} columns"
+        self._columns, self._separator = list(columns), separator
+
+    def list_columns(self, database: Database) -> list[str]:
+        """See `Source`."""
+        return self._columns
+
+    def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
+        """See `Source`."""
+        parts = f"string_split_regex(trim(line), {quote_text(self._separator)})"
+        selected = "".join(
+            f", _parts[{self._columns.index(column) + 1}] AS {quote_name(name)}" for name, column in columns.items()
+        )
+        return (
+            f"SELECT _file, _row, CASE WHEN len(_parts) <> {len(self._columns)} THEN line[:200] END AS _broken"
+            f"{selected} FROM (SELECT *, {parts} AS _parts FROM ({_scan_lines(files or self.files, keeps_rejects)}))"
+        )
+
+
+class ParquetSource(Source):
+    """Parquet files; columns inside structs are dotted paths."""
+
+    def list_columns(self, database: Database) -> list[str]:
+        """See `Source`."""
+        columns = database.describe(f"FROM read_parquet({quote_list(list(self.files))}, union_by_name = true)")
+        return [path for name, kind in columns if "." not in name for path in _list_struct_paths(name, kind)]
+
+    def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
+        """See `Source`; a Parquet file is sound as a whole or not at all, so none of its rows is left out."""
+        selected = "".join(
+            f", {'.'.join(map(quote_name, column.split('.')))} AS {quote_name(name)}"
+            for name, column in columns.items()
+        )
+        return (
+            f"SELECT filename AS _file, row_number() OVER () AS _row, NULL::VARCHAR AS _broken{selected} "
+            f"FROM read_parquet({quote_list(list(files or self.files))}, union_by_name = true, filename = true)"
+        )
+
+
+def _read_csv(files: Sequence[str], types: str, delimiter: str, quote: str, keeps_rejects: bool) -> str:
+    rejects = "store_rejects = true, rejects_line_size_limit = 200" if keeps_rejects else "ignore_errors = true"
+    return (
+        f"read_csv({quote_list(list(files))}, columns = {types}, delim = {quote_text(delimiter)}, "
+        f"quote = {quote_text(quote)}, escape = {quote_text(quote)}, auto_detect = false, filename = true, "
+        f"max_line_size = {MAX_ROW_BYTES}, {rejects}, "
+    )
+
+
+def _scan_lines(files: Sequence[str], keeps_rejects: bool) -> str:
+    """Returns a query for `_file`, `_row` and `line`; the delimiter is one that text does not hold."""
+    lines = _read_csv(files, "{'line': 'VARCHAR'}", "\x01", "", keeps_rejects)
+    return (
+        "SELECT * FROM (SELECT filename AS _file, row_number() OVER () AS _row, line "
+        f"FROM {lines}header = false, strict_mode = false)) WHERE trim(line) <> ''"
+    )
+
+
+@contextlib.contextmanager
+def _open_text(path: str, encoding: str) -> Iterator[TextIO]:
+    """Opens a file whose text may be broken further on: what cannot be decoded becomes U+FFFD."""
+    is_zipped = path.endswith(".gz")
+    with gzip.open(path, "rb") if is_zipped else open(path, "rb") as stream:
+        try:
+            yield io.TextIOWrapper(stream, encoding.replace("utf-8", "utf-8-sig"), errors="replace", newline="")
+        except (EOFError, zlib.error, OSError) as error:
+            raise InputError(f"{path} cannot be read: {error}.") from None
+
+
+def _read_header(path: str, csv_format: CSVFormat) -> tuple[str, ...]:
+    """Returns the delimiter and the column names, or nothing for an empty file."""
+    with _open_text(path, csv_format.encoding) as lines:
+        line = lines.readline(MAX_ROW_BYTES)
+        if not line.strip():
+            return ()
+        delimiter = csv_format.delimiter or max(",;|\t", key=line.count)
+        quoting = {"quotechar": csv_format.quote} if csv_format.quote else {"quoting": csv.QUOTE_NONE}
+        try:
+            names = [
+                name.strip()
+                for name in next(csv.reader(itertools.chain([line], lines), delimiter=delimiter, **quoting))
+            ]
+        except csv.Error as error:
+            raise InputError(f"{path}: the header of column names cannot be read: {error}.") from None
+    _require_header(path, names)
+    return (delimiter, *names)
+
+
+def _require_header(path: str, names: Sequence[str]) -> None:
+    if any("\ufffd" in name for name in names):
+        raise InputError(f"{path}: the header is not in the encoding that `data.options.csv.encoding` says.")
+    for name in names:
+        if name and names.count(name) > 1:
+            raise InputError(f"{path}: the header has the column {name!r} twice; give each column its own name.")
+
+
+def _list_paths(line: str) -> list[str]:
+    try:
+        return _list_keys("", json.loads(line))
+    except ValueError:
+        return []
+
+
+def _list_keys(path: str, value: Any) -> list[str]:
+    if not isinstance(value, dict):
+        return [path] if path else []
+    return [found for key, inner in value.items() for found in _list_keys(f"{path}.{key}" if path else key, inner)]
+
+
+def _list_struct_paths(path: str, kind: Any) -> list[str]:
+    if kind.id != "struct":
+        return [path]
+    return [found for name, inner in kind.children for found in _list_struct_paths(f"{path}.{name}", inner)]
+
+
+def _build_json_path(column: str) -> str:
+    parts = "".join(f'."{part}"' for part in column.split("."))
+    return f"${parts}"

@@ -1,0 +1,135 @@
+"""Rows taken in: scanned, checked against rules, kept in a table, and the others rejected with file and line."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
+from tfr_listbert.lists.readers.formats import MAX_ROW_BYTES, Source
+from tfr_listbert.lists.readers.request import ReadRequest
+from tfr_listbert.lists.readers.rules import Rule, check_rows, clean_rows, forbid_broken
+from tfr_listbert.schema import RejectedRow
+
+_UNREADABLE_REASONS = {
+    "INVALID ENCODING": "broken encoding: text is not UTF-8, or not what `data.options.csv.encoding` says",
+    "MISSING COLUMNS": "row has fewer columns than the header",
+    "TOO MANY COLUMNS": "row has more columns than the header",
+    "UNQUOTED VALUE": "quotes around a text are not closed or not doubled",
+    "LINE SIZE OVER MAXIMUM": f"row is longer than {MAX_ROW_BYTES:,} bytes",
+}
+
+
+def load_rows(
+    request: ReadRequest,
+    database: Database,
+    source: Source,
+    table: str,
+    columns: Mapping[str, str],
+    rules: Sequence[Rule],
+    late_rules: Sequence[Rule] = (),
+    hint: str = "",
+) -> None:
+    """Makes a table of the rows that keep all rules; the others are rejected.
+
+    Args:
+        request: takes the rejected rows.
+        database: gets the table.
+        source: the files.
+        table: name of the table; beside the asked columns it has `_file` and `_row`, numbered in the order of reading.
+        columns: column of the source by name in the table, where it is cleaned text.
+        rules: as in `check_rows`, after the one that a row could be taken apart.
+        late_rules: as in `check_rows`.
+        hint: what may help whoever has to mend the rows.
+    """
+    name = quote_name(table)
+    rows = clean_rows(source.scan(columns, keeps_rejects=True), columns)
+    database.run(
+        f"CREATE TABLE {name} AS {check_rows(rows, [forbid_broken(source.broken_reason), *rules], late_rules)}"
+    )
+    take_unreadable(database, source)
+    (rows,) = database.read_row(f"SELECT count(*) FROM {name}")
+    broken = database.read_rows(
+        f"SELECT _file, _reason, count(*) FROM {name} WHERE _reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    )
+
+    def select_broken(path: str) -> str:
+        return (
+            f"SELECT _row - (SELECT min(_row) FROM {name} WHERE _file = {quote_text(path)}) + 1, _reason, _value "
+            f"FROM {name} WHERE _file = {quote_text(path)} AND _reason IS NOT NULL ORDER BY _row"
+        )
+
+    report_rejected(request, database, source, rows, broken, select_broken, hint)
+    database.run(f"DELETE FROM {name} WHERE _reason IS NOT NULL")
+
+
+def take_unreadable(database: Database, source: Source) -> None:
+    """Notes in the table `unreadable` the rows that DuckDB itself left out in the scan just run."""
+    database.run(
+        "CREATE TABLE IF NOT EXISTS unreadable (setting VARCHAR, _file VARCHAR, line BIGINT, reason VARCHAR, "
+        "value VARCHAR)"
+    )
+    if not database.read_row("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'")[0]:
+        return
+    database.run(
+        f"INSERT INTO unreadable SELECT DISTINCT ON (file_path, line) {quote_text(source.setting)}, file_path, line, "
+        "error_type, csv_line[:200] FROM reject_errors JOIN reject_scans USING (scan_id, file_id) "
+        "ORDER BY file_path, line, byte_position; DROP TABLE reject_errors; DROP TABLE reject_scans"
+    )
+
+
+def report_rejected(
+    request: ReadRequest,
+    database: Database,
+    source: Source,
+    rows: int,
+    broken: Iterable[tuple[str, str, int]],
+    select_broken: Callable[[str], str],
+    hint: str = "",
+) -> None:
+    """Hands all rejected rows of a source to the request.
+
+    Args:
+        request: takes them.
+        database: has the table `unreadable`.
+        source: the files.
+        rows: number of rows that could be read, sound or broken.
+        broken: file, reason and number of rows that could be read but break a rule.
+        select_broken: gives for a file the query for row number (from 1), reason and value of these, in order.
+        hint: what may help whoever has to mend the rows.
+    """
+    of_source = f"FROM unreadable WHERE setting = {quote_text(source.setting)}"
+    reasons, files = collections.Counter(), set()
+    for path, reason, count in broken:
+        reasons[reason] += count
+        files.add(path)
+    for path, error, count in database.read_rows(f"SELECT _file, reason, count(*) {of_source} GROUP BY ALL"):
+        reasons[_UNREADABLE_REASONS.get(error, error.lower())] += count
+        rows += count
+        files.add(path)
+
+    def find_rejected() -> Iterator[RejectedRow]:
+        for path in sorted(files):
+            query = f"SELECT line, reason, value {of_source} AND _file = {quote_text(path)} ORDER BY line"
+            unreadable = [
+                RejectedRow(path, line, _UNREADABLE_REASONS.get(error, error.lower()), value)
+                for line, error, value in database.read_rows(query)
+            ]
+            yield from _number_lines(path, source.header_rows, unreadable, database.read_rows(select_broken(path)))
+
+    request.rejections.add_input(source.setting, rows, reasons, find_rejected(), hint)
+
+
+def _number_lines(
+    path: str, header_rows: int, unreadable: Sequence[RejectedRow], broken: Iterable[tuple[int, str, str]]
+) -> Iterator[RejectedRow]:
+    """Merges both kinds by line; a row's number counts only readable ones, its line the unreadable before it too."""
+    passed = 0
+    for row, reason, value in broken:
+        line = row + header_rows + passed
+        while passed < len(unreadable) and unreadable[passed].line <= line:
+            yield unreadable[passed]
+            passed += 1
+            line += 1
+        yield RejectedRow(path, line, reason, value or "")
+    yield from unreadable[passed:]

@@ -1,0 +1,129 @@
+"""Files of rows found by a path or glob, and their columns found by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from tfr_listbert.lists.readers.database import Database
+from tfr_listbert.lists.readers.formats import PLAIN_CSV, CSVFormat, CSVSource, JSONLSource, ParquetSource, Source
+from tfr_listbert.registry import suggest
+from tfr_listbert.schema import InputError
+
+_SUFFIXES = {
+    **dict.fromkeys((".csv", ".txt"), "csv"),
+    ".tsv": "tsv",
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
+    ".parquet": "parquet",
+}
+
+
+def open_source(pattern: str, setting: str, csv_format: CSVFormat = PLAIN_CSV) -> Source:
+    """Returns the files that a path or glob names.
+
+    Args:
+        pattern: `log.csv`, `logs/*.jsonl.gz`, `logs/**/*.parquet`; the format is known by the ending.
+        setting: the setting that holds the pattern, for messages.
+        csv_format: how CSV and TSV files are written.
+
+    Raises:
+        InputError: if there is no such file, the files are of several formats or of one that is not known, or empty.
+    """
+    files = find_files(pattern, setting)
+    kinds = {_SUFFIXES.get(Path(path.removesuffix(".gz")).suffix.lower()) for path in files}
+    if len(kinds) > 1 or None in kinds:
+        raise InputError(
+            f"`{setting}` must name files of one format, by their ending {', '.join(_SUFFIXES)}, "
+            f"each with or without .gz; got {pattern!r} with {files[0]} and {len(files) - 1} more."
+        )
+    kind = kinds.pop()
+    if kind in ("csv", "tsv"):
+        delimiter = csv_format.delimiter or ("\t" if kind == "tsv" else "")
+        return CSVSource(setting, files, dataclasses.replace(csv_format, delimiter=delimiter))
+    return JSONLSource(setting, files) if kind == "jsonl" else ParquetSource(setting, files)
+
+
+def find_files(pattern: str, setting: str) -> list[str]:
+    """Returns the files that a path or glob names, sorted, without empty ones.
+
+    Raises:
+        InputError: if there are none, or all are empty.
+    """
+    files = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())
+    if not files:
+        raise InputError(
+            f"`{setting}` must name a file, or files by a glob such as logs/*.csv.gz; {pattern!r} has none."
+        )
+    full = [path for path in files if Path(path).stat().st_size > 0]
+    if not full:
+        raise InputError(f"`{setting}`: {files[0]} is empty.")
+    return full
+
+
+def map_columns(
+    source: Source, database: Database, wanted: Mapping[str, bool], mapping: Mapping[str, str], setting: str
+) -> dict[str, str]:
+    """Returns the column of the source for each wanted name.
+
+    A name that `mapping` does not hold stands for the column of the same name. A name that is not required is left out
+    where there is no such column (of JSONL: where the first lines do not have it); one that the mapping holds must be
+    there.
+
+    Args:
+        source: the files.
+        database: where they are read.
+        wanted: whether the column is required, by name.
+        mapping: column by name, from the config.
+        setting: the setting that holds the mapping.
+
+    Raises:
+        InputError: for a name that is not wanted, or a column that is not there.
+    """
+    for name in mapping:
+        if name not in wanted:
+            raise InputError(f"`{setting}.{name}` is not read by anything. {suggest(name, list(wanted))}")
+    columns = {}
+    for name, is_required in wanted.items():
+        column = mapping.get(name, name)
+        must_exist = is_required or name in mapping
+        if column in source.list_columns(database) or (must_exist and source.has_column(database, column)):
+            columns[name] = column
+        elif must_exist:
+            raise InputError(
+                f"`{setting}.{name}` must name a column of {source.files[0]}, which has no column {column!r}. "
+                f"{suggest(column, source.list_columns(database))}"
+            )
+    return columns
+
+
+def map_known_columns(
+    source: Source, database: Database, known: Mapping[str, str], roles: Collection[str], document: Mapping[str, bool]
+) -> dict[str, str]:
+    """Returns the columns of a data set whose files have known columns.
+
+    Args:
+        source: the files.
+        database: where they are read.
+        known: column by the name of each role and of each field that the set has.
+        roles: names in `known` that are wanted whatever the config says.
+        document: whether it is required, by name of field or feature that the config asks for.
+
+    Raises:
+        InputError: if the config asks for a field that the set does not have, or the files are not the set's.
+    """
+    fields = [name for name in known if name not in roles]
+    for name, is_required in document.items():
+        if is_required and name not in fields:
+            raise InputError(
+                f"`data.fields` names {name!r}, which this data set does not have. {suggest(name, fields)}"
+            )
+    columns = {name: known[name] for name in (*roles, *(name for name in document if name in fields))}
+    for column in columns.values():
+        if not source.has_column(database, column):
+            raise InputError(
+                f"`{source.setting}` must name the data set's own file, which has a column {column!r}; "
+                f"{source.files[0]} has {', '.join(source.list_columns(database))}."
+            )
+    return columns

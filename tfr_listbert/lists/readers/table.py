@@ -1,0 +1,46 @@
+"""Any table of query, document and grade: CSV, TSV, JSONL or Parquet, one row per judged pair."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from tfr_listbert.lists.readers.database import MEMORY_GIGABYTES, Database
+from tfr_listbert.lists.readers.documents import select_document, stream_lists
+from tfr_listbert.lists.readers.formats import CSVFormat
+from tfr_listbert.lists.readers.judgements import JUDGEMENT_COLUMNS, SPLIT, load_judgements, select_judgements
+from tfr_listbert.lists.readers.request import ReadRequest
+from tfr_listbert.lists.readers.source import map_columns, open_source
+from tfr_listbert.registry import READERS
+from tfr_listbert.schema import RankedList
+
+
+@READERS.register("table")
+@dataclasses.dataclass(frozen=True)
+class TableReader:
+    """One file, or a glob of alike ones, whose rows hold query, document and grade."""
+
+    path: str
+    """File or glob."""
+    columns: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Column by name: `query`, `document_id`, `label`, each of `data.fields` and `data.features`; where the file has
+    them also `query_id`, `weight`, `position`, and `split` for `data.split.by: given`. A name that is not given
+    stands for the column of the same name."""
+    csv: CSVFormat = CSVFormat()
+    memory_gigabytes: float = MEMORY_GIGABYTES
+    """Memory of the database; what does not fit is spilled to disk."""
+
+    def read(self, request: ReadRequest) -> Iterator[RankedList]:
+        """Yields the lists; documents by `position` where there is one, else in the order of the rows."""
+        with Database(request.folder, self.memory_gigabytes) as database:
+            source = open_source(self.path, "data.options.path", self.csv)
+            wanted = {**JUDGEMENT_COLUMNS, **request.document_columns}
+            if request.split_by == "given":
+                wanted[SPLIT] = True
+            else:
+                del wanted[SPLIT]
+            columns = map_columns(source, database, wanted, self.columns, "data.options.columns")
+            load_judgements(request, database, source, columns)
+            selected = ", ".join([select_judgements(columns), *select_document(request, columns)])
+            rows = f"SELECT {selected}, _file, _row FROM judgements"
+            yield from stream_lists(database, request, rows, "position, _file, _row")

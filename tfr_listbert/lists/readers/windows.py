@@ -1,0 +1,93 @@
+"""Windows of time by which a log is split."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from tfr_listbert.lists.readers.database import quote_text
+from tfr_listbert.lists.readers.rules import Rule, build_text
+from tfr_listbert.schema import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """The moments from `start` on and before `end`, in UTC, and the split that they make."""
+
+    split: str
+    start: datetime.datetime
+    end: datetime.datetime
+
+
+def parse_windows(train: Sequence[Any], test: Sequence[Any]) -> tuple[Window, ...]:
+    """Returns the training and the test window, or none if neither is given.
+
+    Args:
+        train: two dates or times as YAML gives them, objects or text; a time without a zone is UTC.
+        test: likewise.
+
+    Raises:
+        InputError: if only one is given, or one is no window, or they overlap.
+    """
+    if not train and not test:
+        return ()
+    bounds = {"train": train, "test": test}
+    windows = tuple(parse_window(split, given, f"data.options.{split}_window") for split, given in bounds.items())
+    first, second = sorted(windows, key=lambda window: window.start)
+    if first.end > second.start:
+        raise InputError(
+            f"`data.options.train_window` and `test_window` must not overlap, got {list(train)} and {list(test)}."
+        )
+    return windows
+
+
+def parse_window(split: str, bounds: Sequence[Any], setting: str) -> Window:
+    """Returns the window from the first to before the second of two dates or times; see `parse_windows`.
+
+    Raises:
+        InputError: if they are no window.
+    """
+    message = f"`{setting}` must be [start, end], two dates or times, got {list(bounds)}."
+    try:
+        start, end = (_parse_time(bound) for bound in bounds)
+    except ValueError:
+        raise InputError(message) from None
+    if not start < end:
+        raise InputError(f"{message} The end is the first moment that no longer belongs to it.")
+    return Window(split, start, end)
+
+
+def _parse_time(value: Any) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(str(value))
+    return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+
+
+def build_time(name: str) -> str:
+    """Returns SQL for a column as a moment: ISO date or time, or seconds or milliseconds since 1970; else NULL."""
+    text = build_text(name)
+    number = f"TRY_CAST({text} AS DOUBLE)"
+    seconds = f"to_timestamp(CASE WHEN abs({number}) >= 1e11 THEN {number} / 1000 ELSE {number} END)"
+    return f"CASE WHEN {number} BETWEEN -1e14 AND 1e14 THEN {seconds} ELSE TRY_CAST({text} AS TIMESTAMPTZ) END"
+
+
+def require_time(name: str) -> Rule:
+    """Returns the rule that a column holds a moment."""
+    return Rule(f"{name} is not a date or time", f"{build_time(name)} IS NULL", f"coalesce({build_text(name)}, '')")
+
+
+def assign_split(name: str, windows: Sequence[Window]) -> str:
+    """Returns SQL for the split of a moment, NULL outside all windows; "" for every row if there are no windows."""
+    if not windows:
+        return "''"
+    cases = " ".join(
+        f"WHEN {build_time(name)} >= {_quote(window.start)} AND {build_time(name)} < {_quote(window.end)} "
+        f"THEN {quote_text(window.split)}"
+        for window in windows
+    )
+    return f"CASE {cases} END"
+
+
+def _quote(moment: datetime.datetime) -> str:
+    return f"TIMESTAMPTZ {quote_text(moment.isoformat())}"

@@ -1,0 +1,83 @@
+"""Rows that cannot be used: counted, written to a file with their line and reason, and too many of them refused."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import itertools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfr_listbert.schema import InputError, RejectedRow
+
+_NAMED_ROWS = 5
+
+
+class Rejections:
+    """Takes the rejected rows of each input of a reader; a context manager around the CSV file it writes.
+
+    Attributes:
+        inputs: by the setting that names the input: `rows` read, `rejected` among them, and `reasons` with counts.
+    """
+
+    def __init__(self, path: str | Path, max_rate: float):
+        """Writes to `path` a CSV file of `source`, `line`, `reason`, `value`.
+
+        Args:
+            path: a new file.
+            max_rate: fraction of an input's rows above which it is refused.
+        """
+        self._path, self._max_rate = Path(path), max_rate
+        self.inputs: dict[str, dict[str, Any]] = {}
+
+    def __enter__(self) -> Rejections:
+        """Opens the file."""
+        self._file = self._path.open("w", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(("source", "line", "reason", "value"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def add_input(
+        self, setting: str, rows: int, reasons: Mapping[str, int], rejected: Iterable[RejectedRow], hint: str = ""
+    ) -> None:
+        """Takes what was rejected of one input.
+
+        Args:
+            setting: the setting that names the input, such as `data.options.log`.
+            rows: all its rows.
+            reasons: number of rejected rows by reason.
+            rejected: the rows; read only as far as they are written or named.
+            hint: what may help to mend them.
+
+        Raises:
+            InputError: if there are no rows, or the fraction of rejected ones is above the limit.
+        """
+        if rows == 0:
+            raise InputError(f"`{setting}` has no rows.")
+        count = sum(reasons.values())
+        if count > rows * self._max_rate:
+            raise InputError(self._describe(setting, rows, reasons, rejected, hint))
+        for row in rejected:
+            self._writer.writerow((row.source, row.line, row.reason, row.value))
+        by_count = collections.Counter(reasons).most_common()
+        self.inputs[setting] = {"rows": rows, "rejected": count, "reasons": dict(by_count)}
+
+    def _describe(
+        self, setting: str, rows: int, reasons: Mapping[str, int], rejected: Iterable[RejectedRow], hint: str
+    ) -> str:
+        count = sum(reasons.values())
+        summary = "; ".join(f"{reason} ({number:,})" for reason, number in collections.Counter(reasons).most_common())
+        first = "".join(
+            f"\n  {row.source} line {row.line}: {row.reason}" + (f": {row.value[:80]!r}" if row.value else "")
+            for row in itertools.islice(rejected, _NAMED_ROWS)
+        )
+        return (
+            f"{count:,} of {rows:,} rows of `{setting}` ({count / rows:.1%}) cannot be used, more than "
+            f"`data.max_rejected_rate` = {self._max_rate} allows: {summary}. {hint}\nThe first ones:{first}\n"
+            "Mend them, or raise `data.max_rejected_rate` to go on without them."
+        )

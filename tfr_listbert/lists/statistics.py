@@ -1,0 +1,169 @@
+"""What prepared lists are like: counted as they pass by, told as plain values for JSON."""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfr_listbert.schema import Document, RankedList, fold_query
+
+
+class Distribution:
+    """Whole numbers, counted."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._counts: collections.Counter[int] = collections.Counter()
+
+    def add(self, value: int) -> None:
+        """Counts a value."""
+        self._counts[value] += 1
+
+    def describe(self) -> dict[str, float]:
+        """Returns `mean`, `p50`, `p95`, `max`; nothing without values.
+
+        p95 is the smallest value that 95 % of the values do not exceed.
+        """
+        total = self._counts.total()
+        if not total:
+            return {}
+        mean = sum(value * count for value, count in self._counts.items()) / total
+        return {
+            "mean": round(mean, 2),
+            "p50": self._find_value(total * 0.50),
+            "p95": self._find_value(total * 0.95),
+            "max": max(self._counts),
+        }
+
+    def _find_value(self, rank: float) -> int:
+        ordered = sorted(self._counts)
+        passed = 0
+        for value in ordered[:-1]:
+            passed += self._counts[value]
+            if passed >= rank:
+                return value
+        return ordered[-1]
+
+
+class FeatureStatistics:
+    """A numeric feature: how often it is missing, its mean and range."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._missing, self._count, self._sum = 0, 0, 0.0
+        self._low, self._high = math.inf, -math.inf
+
+    def add(self, value: float) -> None:
+        """Counts a value; NaN is a missing one."""
+        if math.isnan(value):
+            self._missing += 1
+            return
+        self._count += 1
+        self._sum += value
+        self._low, self._high = min(self._low, value), max(self._high, value)
+
+    def describe(self) -> dict[str, float | int]:
+        """Returns `missing`, and of the values that are there `mean`, `min`, `max`."""
+        if not self._count:
+            return {"missing": self._missing}
+        mean = self._sum / self._count
+        return {"missing": self._missing, "mean": mean, "min": self._low, "max": self._high}
+
+
+class SplitStatistics:
+    """The lists of one split."""
+
+    def __init__(self, features: Sequence[str]):
+        """Starts empty; `features` are those that documents carry."""
+        self._lists = {"lists": 0, "without_relevant_document": 0, "with_equal_labels": 0}
+        self._documents, self._words, self._bytes = Distribution(), Distribution(), Distribution()
+        self._labels: collections.Counter[float] = collections.Counter()
+        self._features = {name: FeatureStatistics() for name in features}
+        self._queries = {0: set(), 1: set()}
+        self._searches = {0: 0, 1: 0}
+        self._rows = 0
+
+    def add(self, ranked_list: RankedList) -> None:
+        """Counts a list, its `is_seen` set."""
+        labels = [document.label for document in ranked_list.documents]
+        self._lists["lists"] += 1
+        self._lists["without_relevant_document"] += max(labels) == 0
+        self._lists["with_equal_labels"] += len(set(labels)) == 1
+        self._documents.add(len(labels))
+        self._labels.update(round(label, 2) for label in labels)
+        self._queries[ranked_list.is_seen].add(fold_query(ranked_list.query))
+        self._searches[ranked_list.is_seen] += ranked_list.query_count
+        for document in ranked_list.documents:
+            self._add_document(ranked_list.query, document)
+
+    def _add_document(self, query: str, document: Document) -> None:
+        row = " ".join((query, *document.fields.values()))
+        self._words.add(len(row.split()))
+        self._bytes.add(len(row.encode()))
+        self._rows += 1
+        for name, statistics in self._features.items():
+            statistics.add(document.features[name])
+
+    def describe(self) -> dict[str, Any]:
+        """Returns counts of lists, rows and queries, and how documents, words, bytes, labels and features spread."""
+        return {
+            **self._lists,
+            "rows": self._rows,
+            "documents_per_list": self._documents.describe(),
+            "words_per_row": self._words.describe(),
+            "bytes_per_row": self._bytes.describe(),
+            "labels": {str(label): count for label, count in sorted(self._labels.items())},
+            "features": {name: statistics.describe() for name, statistics in self._features.items()},
+            "queries": {"seen": len(self._queries[1]), "unseen": len(self._queries[0])},
+            "searches": {"seen": self._searches[1], "unseen": self._searches[0]},
+        }
+
+
+def format_summary(statistics: Mapping[str, Any]) -> str:
+    """Returns what `stats.json` holds, to read."""
+    lines = []
+    for setting, counts in statistics["inputs"].items():
+        lines.append(f"{setting}: {counts['rows']:,} rows, {counts['rejected']:,} rejected")
+        lines += [f"  {count:,} {reason}" for reason, count in counts["reasons"].items()]
+    lines += [f"passed over: {count:,} {what}" for what, count in statistics["passed_over"].items()]
+    lines.append(f"{'what is left':44} {'lists':>10} {'documents':>12} {'products':>11}")
+    lines += [
+        f"  {step['name']:42} {step['lists']:10,} {step['documents']:12,} {step['products']:11,}"
+        for step in statistics["steps"]
+    ]
+    for split, described in statistics["splits"].items():
+        lines += _format_split(split, described)
+    return "\n".join(lines)
+
+
+def _format_split(split: str, described: Mapping[str, Any]) -> list[str]:
+    if not described["lists"]:
+        return [f"{split}: no lists"]
+    labels = ", ".join(f"{label}: {count:,}" for label, count in described["labels"].items())
+    lines = [
+        f"{split}: {described['lists']:,} lists, {described['rows']:,} rows; "
+        f"{described['without_relevant_document']:,} lists without a relevant document, "
+        f"{described['with_equal_labels']:,} with equal labels",
+        *(f"  {name.replace('_', ' ')}: {_format(described[name])}" for name in _DISTRIBUTIONS),
+        f"  labels: {labels}",
+        *(f"  {name}: {_format(values)}" for name, values in described["features"].items()),
+    ]
+    if split == "test":
+        lines += [f"  {_format_unseen(kind, described[kind])}" for kind in ("queries", "searches")]
+    return lines
+
+
+_DISTRIBUTIONS = ("documents_per_list", "words_per_row", "bytes_per_row")
+
+
+def _format(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:,.4g}" for name, value in values.items())
+
+
+def _format_unseen(kind: str, counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    if not total:
+        return f"{kind}: not known"
+    return f"{kind} unseen in training: {counts['unseen']:,} of {total:,} ({counts['unseen'] / total:.1%})"

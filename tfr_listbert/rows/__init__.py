@@ -1,0 +1,1 @@
+"""Lists to rows of tokens, and rows to widths."""

@@ -1,0 +1,184 @@
+"""Where the texts of pre-training come from: columns of files, summed by DuckDB within a fixed amount of memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfr_listbert.config import require
+from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
+from tfr_listbert.lists.readers.formats import CSVFormat, LinesSource, Source
+from tfr_listbert.lists.readers.intake import report_rejected, take_unreadable
+from tfr_listbert.lists.readers.request import ReadRequest
+from tfr_listbert.lists.readers.rules import (
+    Rule,
+    build_number,
+    check_rows,
+    clean_rows,
+    forbid_broken,
+    limit_texts,
+    require_numbers,
+    require_text,
+)
+from tfr_listbert.lists.readers.source import find_files, map_columns, open_source
+from tfr_listbert.lists.readers.windows import assign_split, parse_window, require_time
+from tfr_listbert.schema import DOCUMENT_ID, QUERY
+
+LINE = "text"
+"""The one column of a plain text file."""
+
+_COUNT, _TIME = "count", "time"
+_NEVER = "\x01"  # DuckDB reads lines as columns between such signs, so none is left inside a line
+
+
+@dataclasses.dataclass(frozen=True)
+class TextColumn:
+    """How one column enters a product's text."""
+
+    name: str
+    """Column of the file; nested ones as a dotted path."""
+    template: str = "{}"
+    """Text around the column's value, `{}`; left out whole where the column is empty."""
+
+    def __post_init__(self) -> None:
+        """Checks the template."""
+        require(self.template.count("{}") == 1, f"fields ({self.name}).template", "must hold {} once", self.template)
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusSource:
+    """A file, or a glob of alike ones, whose rows hold texts: of products by `fields`, or queries by `query`.
+
+    CSV, TSV, JSONL and Parquet are known by their ending, each with or without .gz; a .txt file holds one text per line
+    and has the one column `text`. Where neither `fields` nor `query` is given, the column `text` is the text.
+    """
+
+    path: str
+    fields: tuple[TextColumn, ...] = ()
+    """Columns that make a product's text, in this order."""
+    query: str = ""
+    """Column of the queries of a log or a list of queries."""
+    count: str = ""
+    """Column that says how often the query of a row was searched; each row counts as one search when empty."""
+    document_id: str = ""
+    """Column of the product shown, in a log with a row for each: a query then counts as often as the product that was
+    shown most for it."""
+    time: str = ""
+    """Column of the time of a row of the log; read with `window` only."""
+    window: tuple[Any, ...] = ()
+    """First day or moment of the rows that are taken, and the first one after it; all rows when empty."""
+    csv: CSVFormat = CSVFormat()
+
+    def __post_init__(self) -> None:
+        """Checks which settings go together."""
+        require(not (self.fields and self.query), "fields and query", "must not both be given", self.query)
+        for name in ("count", "document_id", "time"):
+            require(bool(self.query) or not getattr(self, name), name, "is read with `query` only", getattr(self, name))
+        require(bool(self.time) == bool(self.window), "time and window", "go together", [self.time, list(self.window)])
+
+
+def create_texts(database: Database) -> None:
+    """Makes the empty table `texts`: `key` (the text with case and white space folded), `text`, `is_query`, `count`."""
+    database.run("CREATE TABLE texts (key VARCHAR, text VARCHAR, is_query BOOLEAN, count DOUBLE)")
+
+
+def load_source(
+    request: ReadRequest, database: Database, source: CorpusSource, setting: str, files_setting: str = ""
+) -> None:
+    """Adds the different texts of a source to the table `texts`; `count` is NULL where the source does not say.
+
+    Rows are never held: they are checked and summed as they are read.
+
+    Args:
+        request: takes the rejected rows.
+        database: has the table `texts`.
+        source: the files and their columns.
+        setting: the setting that holds the source, for messages.
+        files_setting: the one that names its files; `<setting>.path` when empty.
+
+    Raises:
+        InputError: if files or columns are missing, or too many rows cannot be used.
+    """
+    files = _open_files(source, files_setting or f"{setting}.path")
+    columns = _find_columns(database, files, source, setting)
+    text, rules = _build_query(columns) if source.query else _build_document(source, columns)
+
+    def check(paths: list[str], keeps_rejects: bool = False) -> str:
+        rows = clean_rows(files.scan(columns, paths, keeps_rejects), columns)
+        return check_rows(rows, [forbid_broken(files.broken_reason), *rules])
+
+    windows = [parse_window("", source.window, f"{setting}.window")] if source.window else []
+    used = f"SELECT *, {assign_split(_TIME, windows)} IS NOT NULL AS is_used FROM ({check([], keeps_rejects=True)})"
+    _sum_texts(database, used, text, columns, f"reading {source.path}")
+    _report(request, database, files, check)
+    database.run(
+        f"INSERT INTO texts SELECT key, min(text), {bool(source.query)}, max(count) FROM (SELECT {_build_key('text')} "
+        "AS key, min(text) AS text, document, sum(count) AS count FROM summed WHERE text IS NOT NULL "
+        "GROUP BY ALL) GROUP BY ALL; DROP TABLE summed"
+    )
+
+
+def _build_key(text: str) -> str:
+    return rf"trim(regexp_replace(lower({text}), '\s+', ' ', 'g'))"
+
+
+def _open_files(source: CorpusSource, setting: str) -> Source:
+    files = find_files(source.path, setting)
+    if all(Path(path.removesuffix(".gz")).suffix.lower() == ".txt" for path in files):
+        return LinesSource(setting, files, [LINE], _NEVER)
+    return open_source(source.path, setting, source.csv)
+
+
+def _find_columns(database: Database, files: Source, source: CorpusSource, setting: str) -> dict[str, str]:
+    """Returns the column of the files by the name it gets; raises for one that is not there."""
+    if not source.query:
+        names = [field.name for field in source.fields] or [LINE]
+        return map_columns(files, database, dict.fromkeys(names, True), {}, f"{setting}.fields")
+    roles = {QUERY: source.query, _COUNT: source.count, DOCUMENT_ID: source.document_id, _TIME: source.time}
+    given = {name: column for name, column in roles.items() if column}
+    return map_columns(files, database, dict.fromkeys(given, True), given, setting)
+
+
+def _build_query(columns: Mapping[str, str]) -> tuple[str, list[Rule]]:
+    rules = [require_text(QUERY, "no query"), *limit_texts([QUERY])]
+    if DOCUMENT_ID in columns:
+        rules.append(require_text(DOCUMENT_ID, "no document id"))
+    if _COUNT in columns:
+        rules += require_numbers([_COUNT])
+    if _TIME in columns:
+        rules.append(require_time(_TIME))
+    return quote_name(QUERY), rules
+
+
+def _build_document(source: CorpusSource, columns: Mapping[str, str]) -> tuple[str, list[Rule]]:
+    parts = []
+    for field in source.fields or (TextColumn(LINE),):
+        before, after = map(quote_text, field.template.split("{}"))
+        parts.append(f"{before} || {quote_name(field.name)} || {after}")  # NULL where the column is
+    text = f"concat_ws(' ', {', '.join(parts)})"
+    return text, [*limit_texts(columns), Rule("no text", f"{text} = ''", "''")]
+
+
+def _sum_texts(database: Database, used: str, text: str, columns: Mapping[str, str], description: str) -> None:
+    """Makes the table `summed`: the different texts with their count, and how many rows broke which rule."""
+    count = build_number(_COUNT) if _COUNT in columns else ("1.0" if QUERY in columns else "NULL::DOUBLE")
+    document = f"CASE WHEN is_used THEN {quote_name(DOCUMENT_ID)} END" if DOCUMENT_ID in columns else "NULL"
+    database.run(
+        "CREATE TABLE summed AS SELECT CASE WHEN _reason IS NOT NULL THEN _file END AS file, _reason AS reason, "
+        f"CASE WHEN _reason IS NULL AND is_used THEN {text} END AS text, {document} AS document, "
+        f"sum({count}) AS count, count(*) AS rows FROM ({used}) GROUP BY ALL",
+        description,
+    )
+
+
+def _report(request: ReadRequest, database: Database, files: Source, check: Any) -> None:
+    take_unreadable(database, files)
+    (rows,) = database.read_row("SELECT coalesce(sum(rows), 0) FROM summed")
+    broken = database.read_rows("SELECT file, reason, sum(rows) FROM summed WHERE reason IS NOT NULL GROUP BY ALL")
+
+    def select_broken(path: str) -> str:
+        return f"SELECT _row, _reason, _value FROM ({check([path])}) WHERE _reason IS NOT NULL ORDER BY _row"
+
+    report_rejected(request, database, files, int(rows), broken, select_broken)

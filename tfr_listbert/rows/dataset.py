@@ -1,0 +1,125 @@
+"""Shards to lists to batches of token rows, in an order that (run seed, epoch) decides."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from tfr_listbert.lists.elwc import list_shards, parse_lists
+from tfr_listbert.schema import DOCUMENT_ID, LABEL, QUERY, QUERY_ID, WEIGHT
+from tfr_listbert.text.packing import RowPacker
+
+SHUFFLE_LISTS = 10_000
+"""Lists in the shuffle buffer: all of a small shop's, and about 100 MB of a large one's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RowBatcher:
+    """Turns serialized lists into a batch of rows; the same for training, validation and scoring.
+
+    Attributes:
+        packer: text to token rows.
+        fields: text fields that the packer reads.
+        features: numeric features of the model, in its order.
+    """
+
+    packer: RowPacker
+    fields: tuple[str, ...]
+    features: tuple[str, ...]
+
+    def __call__(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the batch of `serialized` [B] string.
+
+        Returns:
+            `tokens` [N, (T)] int32 and `features` [N, F] float32, one row per document, list by list; `mask` [B, L]
+            bool; `labels`, `weights` [B, L] float32; `document_keys` [B, L] int64, a hash of query and document id;
+            `document_ids` [B, L] string; `query_ids` [B] string.
+        """
+        lists = parse_lists(serialized, self.fields, self.features)
+        mask = lists["mask"]
+        columns = [tf.boolean_mask(lists[name], mask) for name in self.features]
+        queries = tf.broadcast_to(lists[QUERY][:, tf.newaxis], tf.shape(mask))
+        keys = tf.strings.join([queries, lists[DOCUMENT_ID]], separator="\x1f")
+        return {
+            "tokens": self.packer.pack(lists[QUERY], {name: lists[name] for name in self.fields}, mask),
+            "features": tf.stack(columns, axis=1) if columns else tf.zeros([tf.math.count_nonzero(mask), 0]),
+            "mask": mask,
+            "labels": lists[LABEL],
+            "weights": lists[WEIGHT],
+            "document_keys": tf.strings.to_hash_bucket_fast(keys, tf.int64.max),
+            "document_ids": lists[DOCUMENT_ID],
+            "query_ids": lists[QUERY_ID],
+        }
+
+
+def count_lists(lists: str, split: str) -> int:
+    """Returns the number of lists in a split.
+
+    Raises:
+        InputError: as `list_shards`.
+    """
+    records = tf.data.TFRecordDataset(list_shards(lists, split))
+    return int(records.batch(1024).reduce(tf.constant(0, tf.int64), lambda total, b: total + tf.size(b, tf.int64)))
+
+
+def build_dataset(lists: str, split: str, batcher: RowBatcher, batch_lists: int) -> tf.data.Dataset:
+    """Returns one pass over a split in its stored order, in batches of at most `batch_lists` lists.
+
+    Raises:
+        InputError: as `list_shards`.
+    """
+    shards = list_shards(lists, split, batcher.fields, batcher.features)
+    serialized = tf.data.TFRecordDataset(shards).batch(batch_lists)
+    return serialized.map(batcher, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOrder:
+    """Which lists make which step: a function of seed and step alone.
+
+    Attributes:
+        seed: run seed.
+        epochs: passes over the training lists.
+        batch_lists: lists per step; the last step of an epoch takes what is left.
+        first_step: steps to leave out, because a run that goes on has made them.
+        replicas: parts of each step's lists, a batch for each.
+    """
+
+    seed: int
+    epochs: int
+    batch_lists: int
+    first_step: int = 0
+    replicas: int = 1
+
+
+def build_training_dataset(lists: str, batcher: RowBatcher, order: TrainingOrder) -> tf.data.Dataset:
+    """Returns the batches of all epochs, from `order.first_step` on.
+
+    Only the lists themselves are read again for steps that are left out; none is parsed or tokenized.
+
+    Raises:
+        InputError: as `list_shards`.
+    """
+    shards = list_shards(lists, "train", batcher.fields, batcher.features)
+
+    def read_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        records = tf.data.TFRecordDataset(tf.random.experimental.stateless_shuffle(shards, [order.seed, epoch]))
+        records = records.shuffle(SHUFFLE_LISTS, seed=_mix(order.seed, epoch), reshuffle_each_iteration=False)
+        return records.batch(order.batch_lists)
+
+    epochs = tf.data.Dataset.range(order.epochs, output_type=tf.int32)
+    steps = epochs.flat_map(read_epoch).skip(order.first_step)
+    if order.replicas > 1:
+        steps = steps.flat_map(lambda serialized: _split_step(serialized, order.replicas))
+    return steps.map(batcher, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+
+
+def _mix(seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """Returns an int64 seed of the epoch; `Dataset.shuffle` takes one number, and not 0, which it reads as random."""
+    drawn = tf.random.stateless_uniform([], [seed, epoch], 1, tf.int32.max, tf.int32)
+    return tf.cast(drawn, tf.int64)
+
+
+def _split_step(serialized: tf.Tensor, parts: int) -> tf.data.Dataset:
+    return tf.data.Dataset.range(parts).map(lambda part: serialized[part::parts])

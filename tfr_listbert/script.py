@@ -1,0 +1,32 @@
+"""What every script in `pipelines/` does first and last: read its config, make one call, answer errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from tfr_listbert.config import Config, read_config
+from tfr_listbert.schema import InputError
+
+
+def run_script(call: Callable[[Config], None], doc: str) -> None:
+    """Reads `CONFIG.yaml [section.key=value ...]` from the command line, calls `call(config)` and exits.
+
+    Exits 0 when all went well; 2 with one message on standard error for input or settings that the user can mend.
+
+    Args:
+        call: the script's one library call.
+        doc: the script's docstring, printed for --help.
+    """
+    arguments = sys.argv[1:]
+    if "-h" in arguments or "--help" in arguments:
+        print(doc.strip())
+        sys.exit(0)
+    if not arguments:
+        print(f"Usage: python {sys.argv[0]} CONFIG.yaml [section.key=value ...]", file=sys.stderr)
+        sys.exit(2)
+    try:
+        call(read_config(arguments[0], arguments[1:]))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,84 @@
+"""From text to token rows: budgets, templates and RoBERTa's special ids, in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import tensorflow as tf
+
+
+class Field(Protocol):
+    """How one text field enters the document's tokens; see `config.FieldConfig`."""
+
+    name: str
+    tokens: int
+    template: str
+
+
+class RowPacker(tf.Module):
+    """Makes token rows `<s> query </s></s> document </s>` of raw text; one module for training and for the export.
+
+    A document's tokens are those of its fields one after the other. Each field is put into its template and tokenized
+    on its own, then cut to its budget; a field that is empty or white space leaves nothing, its template included.
+
+    A text is cut before it is tokenized, so that one of megabytes costs no more than its budget: to `token_bytes` bytes
+    for each token of the budget and one more. No token within the budget is lost, unless the text's tokens are longer
+    than that on average, white space and what normalization drops included, or one word fills it all.
+    """
+
+    def __init__(self, tokenizer: tf.Module, query_tokens: int, fields: Sequence[Field]):
+        """Builds the packer.
+
+        Args:
+            tokenizer: as `read_tokenizer` gives it.
+            query_tokens: budget of the query.
+            fields: the document's fields in the order of their tokens.
+        """
+        super().__init__(name="row_packer")
+        self.tokenizer = tokenizer
+        self._query_tokens = query_tokens
+        self._fields = tuple((field.name, field.tokens, tuple(field.template.split("{}"))) for field in fields)
+
+    def pack(self, queries: tf.Tensor, fields: Mapping[str, tf.Tensor], mask: tf.Tensor) -> tf.RaggedTensor:
+        """Returns `<s> query </s></s> document </s>` for each real query-document pair.
+
+        Args:
+            queries: [B] string; each is tokenized once.
+            fields: by name, [B, L] string, "" where missing; fields of other names are left alone.
+            mask: [B, L] bool, true where there is a document.
+
+        Returns:
+            [N, (T)] int32, one row for each true `mask`, list by list.
+        """
+        query = tf.gather(self._tokenize_queries(queries), tf.where(mask)[:, 0])  # [N, (T)]
+        separator = tf.fill([query.nrows(), 2], self.tokenizer.eos_id)
+        return self._enclose([query, separator, *self._tokenize_fields(fields, mask)])
+
+    def pack_queries(self, queries: tf.Tensor) -> tf.RaggedTensor:
+        """Returns `<s> query </s>` for `queries` [B] string as [B, (T)] int32."""
+        return self._enclose([self._tokenize_queries(queries)])
+
+    def pack_documents(self, fields: Mapping[str, tf.Tensor], mask: tf.Tensor) -> tf.RaggedTensor:
+        """Returns `<s> document </s>` for each true `mask` as [N, (T)] int32; arguments and order as of `pack`."""
+        return self._enclose(self._tokenize_fields(fields, mask))
+
+    def _tokenize_queries(self, queries: tf.Tensor) -> tf.RaggedTensor:
+        return self._tokenize(queries, self._query_tokens)
+
+    def _tokenize_fields(self, fields: Mapping[str, tf.Tensor], mask: tf.Tensor) -> list[tf.RaggedTensor]:
+        return [
+            self._tokenize(tf.boolean_mask(fields[name], mask), tokens, *template)
+            for name, tokens, template in self._fields
+        ]
+
+    def _tokenize(self, texts: tf.Tensor, tokens: int, before: str = "", after: str = "") -> tf.RaggedTensor:
+        texts = tf.strings.strip(texts)
+        cut = tf.strings.substr(texts, 0, (tokens + 1) * self.tokenizer.token_bytes)
+        filled = tf.where(tf.equal(texts, ""), "", before + cut + after)
+        return self.tokenizer.tokenize(filled)[:, :tokens]
+
+    def _enclose(self, parts: Sequence[tf.RaggedTensor | tf.Tensor]) -> tf.RaggedTensor:
+        """Joins parts [N, (T)] row by row, between `<s>` and `</s>`."""
+        ends = [parts[0].nrows(), 1]
+        return tf.concat([tf.fill(ends, self.tokenizer.bos_id), *parts, tf.fill(ends, self.tokenizer.eos_id)], axis=1)

@@ -1,0 +1,105 @@
+"""Checkpoints that a killed run goes on from, and the best weights so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfr_listbert.schema import InputError
+
+_FOLDERS = {"best": "best", "last": "checkpoints"}
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run is, beside weights and optimizer; kept in every checkpoint.
+
+    Attributes:
+        best_value: best validation metric so far.
+        best_step: step at which it was reached.
+        evaluations_since_best: evaluations without a better one.
+        history: metrics of every evaluation, with its `step`.
+        pairs: query-document pairs (rows) seen; tokens in pre-training.
+    """
+
+    best_value: float | None = None
+    best_step: int = 0
+    evaluations_since_best: int = 0
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    pairs: int = 0
+
+
+class RunCheckpoints:
+    """The checkpoints of one run folder: `checkpoints/` to go on from, `best/` to use.
+
+    TensorFlow writes a checkpoint's data first and then renames the small file that names the newest whole one, so a
+    kill in the middle of writing leaves the one before in force.
+    """
+
+    def __init__(self, run: str | Path, model_objects: dict[str, Any], optimizer: tf.keras.optimizers.Optimizer):
+        """Ties the run folder to the objects of the model (`encoder`, `head`, ...) and its optimizer."""
+        self.progress = Progress()
+        self._text = tf.Variable("", dtype=tf.string, trainable=False)
+        whole = tf.train.Checkpoint(**model_objects, optimizer=optimizer, progress=self._text)
+        best = tf.train.Checkpoint(**model_objects)
+        self._newest = tf.train.CheckpointManager(whole, str(Path(run) / "checkpoints"), max_to_keep=2)
+        self._best = tf.train.CheckpointManager(best, str(Path(run) / "best"), max_to_keep=1)
+
+    def save(self, step: int) -> None:
+        """Writes a checkpoint to go on from at `step`."""
+        self._text.assign(json.dumps(dataclasses.asdict(self.progress)))
+        self._newest.save(checkpoint_number=step)
+
+    def save_best(self, step: int) -> None:
+        """Writes the weights as the best ones so far."""
+        self._best.save(checkpoint_number=step)
+
+    def restore(self) -> bool:
+        """Restores the newest whole checkpoint; says whether there was one."""
+        if self._newest.latest_checkpoint is None:
+            return False
+        self._newest.checkpoint.restore(self._newest.latest_checkpoint).assert_consumed()
+        self.progress = Progress(**json.loads(self._text.numpy()))
+        return True
+
+
+def holds_object(run: str | Path, which: str, name: str) -> bool:
+    """Says whether the checkpoint of a run folder, `best` or `last`, holds an object called `name`."""
+    path = tf.train.latest_checkpoint(str(Path(run) / _FOLDERS[which]))
+    return path is not None and any(key.startswith(f"{name}/") for key, _ in tf.train.list_variables(path))
+
+
+def read_progress(run: str | Path) -> Progress:
+    """Returns where the newest checkpoint of a run folder is; at the start if there is none."""
+    path = tf.train.latest_checkpoint(str(Path(run) / "checkpoints"))
+    if path is None:
+        return Progress()
+    return Progress(**json.loads(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/VARIABLE_VALUE")))
+
+
+def restore_objects(run: str | Path, which: str, **objects: Any) -> None:
+    """Restores objects of a run folder's model, all of their weights.
+
+    Args:
+        run: run folder.
+        which: `best`, or `last` for the newest checkpoint.
+        **objects: by the names under which they were saved, e.g. `encoder=...`; others in the file are left alone.
+
+    Raises:
+        InputError: if there is no such checkpoint, or its weights do not fit.
+    """
+    folder = Path(run) / _FOLDERS[which]
+    path = tf.train.latest_checkpoint(str(folder))
+    if path is None:
+        raise InputError(
+            f"There is no checkpoint in {folder}; the run has not got that far, or `train.run` is another."
+        )
+    try:
+        status = tf.train.Checkpoint(**objects).restore(path)
+        status.assert_existing_objects_matched().expect_partial()
+    except (ValueError, AssertionError) as error:
+        raise InputError(f"The weights in {path} do not fit this model: {error}") from None

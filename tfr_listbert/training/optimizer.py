@@ -1,0 +1,33 @@
+"""AdamW with linear warm-up and decay, as RoBERTa is trained."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from official.modeling.optimization.lr_schedule import LinearWarmup
+
+from tfr_listbert.config import TrainConfig
+
+WITHOUT_DECAY = ("bias", "gamma", "beta")
+"""Weights that are not decayed, as parts of their names: biases and LayerNorm."""
+
+
+def build_learning_rate(
+    peak: float, steps: int, warmup_rate: float
+) -> tf.keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the schedule: from 0 up over `warmup_rate` of all steps, then on the line from `peak` to 0 at the end."""
+    decay = tf.keras.optimizers.schedules.PolynomialDecay(peak, steps, end_learning_rate=0.0)
+    return LinearWarmup(decay, max(1, round(warmup_rate * steps)), warmup_learning_rate=0.0)
+
+
+def build_optimizer(config: TrainConfig, steps: int) -> tf.keras.optimizers.Optimizer:
+    """Returns AdamW over `steps` steps; with loss scaling where the precision is `mixed_float16`."""
+    optimizer = tf.keras.optimizers.AdamW(
+        build_learning_rate(config.learning_rate, steps, config.warmup_rate),
+        weight_decay=config.weight_decay,
+        beta_2=0.98,  # RoBERTa's, section 3.1; 0.999 is less stable with short runs
+        epsilon=1e-6,
+    )
+    optimizer.exclude_from_weight_decay(var_names=list(WITHOUT_DECAY))
+    if config.precision == "mixed_float16":
+        return tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
+    return optimizer

@@ -1,0 +1,230 @@
+"""Run folders: everything that a model needs, in one place, readable by every later script.
+
+A run folder holds `config.yaml`, `tokenizer/`, `rows.json` (profile of the training rows), `checkpoints/` (to go on
+from), `best/` (to use), `metrics.json` and `tensorboard/`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfr_listbert.config import Config, EncoderConfig, read_config, write_config
+from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.models.ranker import RowScorer, build_ranker
+from tfr_listbert.registry import ENCODERS
+from tfr_listbert.rows.dataset import RowBatcher
+from tfr_listbert.rows.profile import RowProfile
+from tfr_listbert.schema import InputError
+from tfr_listbert.text.packing import RowPacker
+from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.checkpoints import restore_objects
+
+FIXED_SECTIONS = ("data", "text", "encoder", "model", "loss", "train")
+"""Sections that decide a run's weights; a run goes on only under the same."""
+
+
+def open_run(config: Config, measure: Callable[[], RowProfile]) -> RowProfile:
+    """Makes the run folder `config.train.run`, or checks that the one that is there is of the same run.
+
+    Args:
+        config: the run's config.
+        measure: measures the training rows; called for a new run only.
+
+    Returns:
+        The profile of the training rows.
+
+    Raises:
+        InputError: if the folder holds a run with other settings; the message names them.
+    """
+
+    def write_profile(run: Path) -> None:
+        (run / "rows.json").write_text(json.dumps(dataclasses.asdict(measure())) + "\n")
+
+    return read_profile(open_folder(config, FIXED_SECTIONS, write_profile))
+
+
+def open_folder(config: Config, sections: Sequence[str], prepare: Callable[[Path], None]) -> Path:
+    """Returns the run folder `config.train.run`, made now or found to be of the same run.
+
+    Args:
+        config: the run's config.
+        sections: those that decide the run's weights.
+        prepare: writes what else belongs into a new folder; called again if it did not come to its end.
+
+    Raises:
+        InputError: if the folder holds a run with other settings; the message names them.
+    """
+    run = Path(config.train.run)
+    if (run / "config.yaml").exists():
+        _require_same(config, read_config(run / "config.yaml"), sections)
+        return run
+    run.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(config.text.folder, run / "tokenizer", dirs_exist_ok=True)
+    prepare(run)
+    write_config(config, run / "config.yaml.partial")
+    os.rename(run / "config.yaml.partial", run / "config.yaml")  # last: a folder without it is begun anew
+    return run
+
+
+def _require_same(config: Config, found: Config, sections: Sequence[str]) -> None:
+    changed = [
+        f"{section}.{field.name} (was {getattr(before, field.name)!r}, is {getattr(now, field.name)!r})"
+        for section in sections
+        for before, now in [(getattr(found, section), getattr(config, section))]
+        for field in dataclasses.fields(now)
+        if getattr(before, field.name) != getattr(now, field.name)
+    ]
+    if changed:
+        raise InputError(
+            f"`train.run` {config.train.run} holds a run with other settings: {'; '.join(changed)}. Choose another "
+            "`train.run`, take the settings back, or remove the folder."
+        )
+
+
+def read_profile(run: str | Path) -> RowProfile:
+    """Returns the profile of a run's training rows."""
+    return RowProfile(
+        **{name: tuple(values) for name, values in json.loads((Path(run) / "rows.json").read_text()).items()}
+    )
+
+
+def write_metrics(run: str | Path, metrics: dict[str, Any]) -> None:
+    """Writes `metrics.json`, whole or not at all."""
+    partial = Path(run) / "metrics.json.partial"
+    partial.write_text(json.dumps(metrics, indent=2) + "\n")
+    os.rename(partial, Path(run) / "metrics.json")
+
+
+def adopt_initial(config: Config) -> Config:
+    """Returns `config` with the shape of the encoder to start from, if `encoder.initial` names one.
+
+    Raises:
+        InputError: if it names no run, the config asks for another shape, or the tokenizers differ.
+    """
+    if config.encoder.initial is None:
+        return config
+    initial = Path(config.encoder.initial)
+    if not (initial / "config.yaml").exists():
+        raise InputError(f"`encoder.initial` must name a run folder, got {initial}, which holds no run.")
+    found = read_config(initial / "config.yaml").encoder
+    shape = resolve_shape(found)
+    numbers = dataclasses.asdict(shape)
+    own = {name: getattr(config.encoder, name) or number for name, number in numbers.items()}
+    asked = resolve_shape(config.encoder if config.encoder.size else dataclasses.replace(config.encoder, **own))
+    if asked != shape:
+        raise InputError(
+            f"`encoder` must be of the shape of `encoder.initial` {initial}, {shape}, or leave its size and numbers "
+            f"empty; got {asked}."
+        )
+    _require_same_tokenizer(Path(config.text.folder), initial / "tokenizer")
+    encoder = dataclasses.replace(config.encoder, size=found.size, **numbers)
+    return dataclasses.replace(config, encoder=encoder)
+
+
+def _require_same_tokenizer(folder: Path, initial: Path) -> None:
+    read_tokenizer(folder)
+    contents = [{path.name: path.read_bytes() for path in place.glob("*")} for place in (folder, initial)]
+    if contents[0] != contents[1]:
+        raise InputError(
+            f"`text.folder` must hold the tokenizer of `encoder.initial`, whose ids its weights know; got {folder}, "
+            f"which is another one. Set `text.folder: {initial}`, or pre-train with yours."
+        )
+
+
+def build_encoder(config: EncoderConfig, tokenizer: tf.Module, row_tokens: int) -> tf.keras.layers.Layer:
+    """Returns the encoder of `config` for the ids of `tokenizer`, its weights random or those of `config.initial`.
+
+    Raises:
+        InputError: if rows of `row_tokens` do not fit, or the run that `encoder.initial` names has another tokenizer,
+            another shape or no checkpoint.
+    """
+    shape = resolve_shape(config)
+    if row_tokens > shape.positions:
+        raise InputError(
+            f"`encoder.positions` must be at least the longest row, got {shape.positions}; by the budgets of `text` or "
+            f"`pretrain.row_tokens`, rows have up to {row_tokens} tokens."
+        )
+    encoder = ENCODERS.get(config.type, "encoder.type")(
+        tokenizer.vocabulary_size,
+        shape,
+        dropout_rate=config.dropout_rate,
+        attention_dropout_rate=config.attention_dropout_rate,
+        pad_id=tokenizer.pad_id,
+    )
+    if config.initial is not None:
+        restore_objects(config.initial, "best", encoder=encoder)
+    encoder.trainable = not config.is_frozen
+    return encoder
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranker:
+    """A ranker with all that it needs to score raw text.
+
+    Attributes:
+        config: the config that it was trained with.
+        batcher: serialized lists to rows.
+        row_scorer: rows to scores.
+        network: rows to scores in lists; a TF-Ranking scoring model.
+    """
+
+    config: Config
+    batcher: RowBatcher
+    row_scorer: RowScorer
+    network: tf.keras.Model
+
+
+def build_batcher(config: Config, tokenizer: tf.Module) -> RowBatcher:
+    """Returns what makes rows of lists under `config`."""
+    packer = RowPacker(tokenizer, config.text.query_tokens, config.text.fields)
+    return RowBatcher(packer, tuple(field.name for field in config.text.fields), config.model.features)
+
+
+def build_run_ranker(config: Config, batcher: RowBatcher, profile: RowProfile) -> Ranker:
+    """Returns the ranker of `config` with initial weights.
+
+    Raises:
+        InputError: as `build_encoder`.
+    """
+    features = len(config.model.features)
+    encoder = build_encoder(config.encoder, batcher.packer.tokenizer, config.text.row_tokens)
+    row_scorer = RowScorer(encoder, profile.widths, features, config.model.dropout_rate)
+    row_scorer.feature_statistics.set_statistics(profile.feature_means, profile.feature_deviations)
+    return Ranker(config, batcher, row_scorer, build_ranker(row_scorer, features))
+
+
+def read_ranker(run: str | Path, checkpoint: str = "best") -> Ranker:
+    """Returns the trained ranker of a run folder.
+
+    Args:
+        run: run folder.
+        checkpoint: `best`, or `last` for the newest checkpoint.
+
+    Raises:
+        InputError: if the folder holds no such run or checkpoint.
+    """
+    run = Path(run)
+    if not (run / "config.yaml").exists():
+        raise InputError(f"There is no run in {run}; run pipelines/train.py first, or set `train.run`.")
+    config = read_config(run / "config.yaml")
+    config = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, initial=None))
+    ranker = build_run_ranker(config, build_batcher(config, read_tokenizer(run / "tokenizer")), read_profile(run))
+    restore_objects(run, checkpoint, **list_model_objects(ranker.row_scorer))
+    return ranker
+
+
+def list_model_objects(row_scorer: RowScorer) -> dict[str, Any]:
+    """Returns the objects of a ranker that checkpoints keep, by name."""
+    return {
+        "encoder": row_scorer.encoder,
+        "head": row_scorer.head,
+        "feature_statistics": row_scorer.feature_statistics,
+    }
