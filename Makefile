@@ -2,10 +2,16 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: quickstart test soak lint install
+.PHONY: quickstart pretraining_gain test soak lint install
 
 quickstart: install  ## simulate a shop, train on its click log, evaluate, export, serve and ask
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bash pipelines/quickstart.sh
+
+pretraining_gain: install runs/shop/pretrained/metrics.json  ## the quickstart's ranker, with and without pre-training
+	.venv/bin/python pipelines/measure_pretraining_gain.py pipelines/configs/pretraining_gain_shop.yaml
+
+runs/shop/pretrained/metrics.json:
+	$(MAKE) quickstart
 
 test: install lint  ## what every change must pass
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not soak"
