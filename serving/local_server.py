@@ -70,13 +70,14 @@ def _serve(sources: Sequence[ModelSource], listener: socket.socket, settings: ar
     metrics = ServingMetrics()
     try:
         with ModelManager(sources, settings.poll_seconds) as manager, contextlib.ExitStack() as stack:
-            places = f"http://{host}:{port}/v1/models/ ({names})"
+            places = f"http://{host}:{port}/v1/models/"
             if settings.grpc_port is not None:
                 grpc_server = build_grpc_server(manager, metrics, *limits)
                 places += f" and grpc://{host}:{_bind_grpc(grpc_server, host, settings.grpc_port)}"
                 grpc_server.start()
                 stack.callback(lambda: grpc_server.stop(STOP_SECONDS).wait())
-            message = f"Local development server ready at {places}. Stop it with Ctrl-C."
+            # Blanks around the addresses, so that a script can read them.
+            message = f"Local development server ready at {places} for {names}. Stop it with Ctrl-C."
             config = uvicorn.Config(
                 build_app(manager, *limits, metrics), log_level="warning", access_log=False, server_header=False
             )

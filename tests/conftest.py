@@ -6,12 +6,19 @@ import socket
 import threading
 import time
 
+import hypothesis
 import pytest
 
 from tfr_listbert.config import Config, build_dataclass
 from tfr_listbert.lists.elwc import write_shards
 from tfr_listbert.rows.tokenizer_corpus import train_tokenizer_from_lists
 from tfr_listbert.schema import Document, RankedList
+
+# How fast a busy machine draws examples is no promise of ours.
+hypothesis.settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy machine")
 
 COLOURS = ("red", "blue", "green", "black", "white", "yellow")
 TYPES = ("dress", "shoe", "shirt", "coat", "hat", "sock")

@@ -1,7 +1,8 @@
 """TensorFlow Serving's gRPC API over the same models as the REST API, through the official stubs.
 
-Follows `predict_util.cc` of TensorFlow Serving 2.15: Predict, GetModelMetadata and GetModelStatus are answered, all
-other calls are UNIMPLEMENTED. Known difference: a tensor that would fill more than MAX_ELEMENTS slots is refused.
+Follows `predict_util.cc` and `get_model_status_impl.cc` of TensorFlow Serving 2.15: Predict, GetModelMetadata and
+GetModelStatus are answered, all other calls are UNIMPLEMENTED. Known difference: a tensor that would fill more than
+MAX_ELEMENTS slots is refused.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
-from tensorflow_serving.apis import prediction_service_pb2_grpc
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 from tensorflow_serving.apis.get_model_metadata_pb2 import (
     GetModelMetadataRequest,
     GetModelMetadataResponse,
     SignatureDefMap,
 )
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, GetModelStatusResponse
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 
@@ -78,6 +80,7 @@ def build_grpc_server(
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(THREADS, "grpc"), options=options)
     service = PredictionService(manager, metrics, timeout_seconds)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(manager), server)
     return server
 
 
@@ -133,6 +136,24 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             response = GetModelMetadataResponse(model_spec=_build_spec(request.model_spec.name, version, ""))
         response.metadata["signature_def"].Pack(signatures)
         return response
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """Says which versions there are; called by gRPC in threads."""
+
+    def __init__(self, manager: ModelManager):
+        """Makes the service over a manager's models."""
+        self._manager = manager
+
+    def GetModelStatus(  # noqa: N802
+        self, request: GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> GetModelStatusResponse:
+        """Answers with the state of a version, or of all; does not read labels."""
+        return _answer(context, lambda: self._describe(request))
+
+    def _describe(self, request: GetModelStatusRequest) -> GetModelStatusResponse:
+        name, version, _ = _parse_spec(request.model_spec)
+        return GetModelStatusResponse(model_version_status=self._manager.statuses(name, version))
 
 
 def _answer(context: grpc.ServicerContext, call: Callable[[], Result]) -> Result:

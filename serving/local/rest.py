@@ -140,10 +140,8 @@ class RestAPI:
         raise tf.errors.UnimplementedError(None, None, f"The local server does not run :{target.api}.")
 
     def _status(self, target: _Target) -> bytes:
-        model = self._manager.get(target.name)
-        if model is None:
-            raise tf.errors.NotFoundError(None, None, f"Could not find any versions of model {target.name}")
-        response = GetModelStatusResponse(model_version_status=model.statuses(target.version))
+        statuses = self._manager.statuses(target.name, target.version)
+        response = GetModelStatusResponse(model_version_status=statuses)
         return json_format.MessageToJson(response, including_default_value_fields=True).encode()
 
     def _metadata(self, target: _Target) -> bytes:

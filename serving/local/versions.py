@@ -244,9 +244,15 @@ class ModelManager:
         for model in self._models.values():
             model.close()
 
-    def get(self, name: str) -> Model | None:
-        """Returns the model called `name`, None if there is none."""
-        return self._models.get(name)
+    def statuses(self, name: str, number: int | None = None) -> list[ModelVersionStatus]:
+        """Returns the state of one version of the model called `name`, or of every version seen so far.
+
+        Raises:
+            NotFoundError: if there is none.
+        """
+        if name not in self._models:
+            raise tf.errors.NotFoundError(None, None, f"Could not find any versions of model {name}")
+        return self._models[name].statuses(number)
 
     @contextlib.contextmanager
     def use(self, name: str, number: int | None = None, label: str | None = None) -> Iterator[LoadedVersion]:

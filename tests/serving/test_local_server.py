@@ -1,11 +1,14 @@
 """The script serves what it is given, says when it is ready, and tells what is wrong with its settings."""
 
+import contextlib
 import signal
 import socket
 import subprocess
 import sys
 
 import httpx
+
+from serving.remote.ranking import open_model
 
 SCRIPT = "serving/local_server.py"
 
@@ -16,12 +19,14 @@ def run(*arguments):
 
 def test_script_announces_itself_answers_and_stops_on_interrupt(contract_sources):
     base = contract_sources[0].base_path
-    command = [sys.executable, SCRIPT, "--model", f"toy={base}", "--port", "0"]
+    command = [sys.executable, SCRIPT, "--model", f"toy={base}", "--port", "0", "--grpc-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()
-        assert "ready at http://127.0.0.1:" in line
-        url = line.split(" at ")[1].split(" ")[0]
+        assert "ready at " in line and " for toy." in line
+        url, grpc_url = [word for word in line.split() if "://" in word]
         assert httpx.post(f"{url}toy:predict", json={"instances": [1.0]}).json() == {"predictions": [2.5]}
+        with contextlib.closing(open_model(grpc_url, "toy")) as model:
+            assert model.predict("serving_default", {"x": [1.0]}) == {"y": [2.5]}
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 0

@@ -18,7 +18,7 @@ ANYTHING = st.recursive(
 )
 DOCUMENTS = st.dictionaries(st.sampled_from(["instances", "inputs", "signature_name", "z"]), ANYTHING)
 SAMPLE, SOAK = (
-    settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    settings(max_examples=count, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
     for count in (100, 3400)
 )
 

@@ -7,6 +7,8 @@ import tensorflow as tf
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
+from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
@@ -22,14 +24,19 @@ def metrics():
 
 
 @pytest.fixture(scope="module")
-def stub(contract_sources, metrics):
+def channel(contract_sources, metrics):
     with ModelManager(contract_sources) as manager:
         server = build_grpc_server(manager, metrics, max_body_bytes=100_000)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
-            yield PredictionServiceStub(channel)
+            yield channel
         server.stop(None).wait()
+
+
+@pytest.fixture(scope="module")
+def stub(channel):
+    return PredictionServiceStub(channel)
 
 
 def ask(stub, inputs, signature_name="", outputs=(), model=MODEL, version=None, label=""):
@@ -126,6 +133,26 @@ def test_metadata_names_the_inputs(stub):
     request.metadata_field[:] = ["weights"]
     with pytest.raises(grpc.RpcError, match="not supported"):
         stub.GetModelMetadata(request)
+
+
+def test_status_names_the_versions_and_their_state(channel):
+    def ask_status(model=MODEL, version=None):
+        request = GetModelStatusRequest()
+        request.model_spec.name = model
+        if version is not None:
+            request.model_spec.version.value = version
+        answer = ModelServiceStub(channel).GetModelStatus(request)
+        return {status.version: status.state for status in answer.model_version_status}
+
+    assert ask_status() == dict.fromkeys((1, 2), ModelVersionStatus.AVAILABLE)
+    assert ask_status(version=1) == {1: ModelVersionStatus.AVAILABLE}
+    for model, version, message in [
+        ("nobody", None, "Could not find any versions of model nobody"),
+        (MODEL, 9, "Could not find version 9 of model contract"),
+    ]:
+        with pytest.raises(grpc.RpcError, match=message) as caught:
+            ask_status(model, version)
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
 def test_other_calls_are_unimplemented(stub):
