@@ -331,6 +331,12 @@ class TrainConfig:
     epochs: int = 3
     batch_lists: int = 16
     """Lists per optimizer step, over all replicas and micro-batches."""
+    micro_batch_lists: int | None = None
+    """Lists whose loss is computed at once; all of a step's when empty. A loss that compares all pairs of a list needs
+    memory in the square of its length."""
+    max_tokens_in_memory: int | None = None
+    """Most tokens, padding included, of which the encoder keeps activations; all of a step's when empty. Beyond it a
+    row is encoded twice: the same gradients, for a third more time."""
     learning_rate: float = 3e-4
     """Peak rate of AdamW."""
     warmup_rate: float = 0.1
@@ -355,7 +361,7 @@ class TrainConfig:
         """Checks numbers and choices."""
         for name in ("epochs", "batch_lists", "checkpoint_steps"):
             require(getattr(self, name) >= 1, f"train.{name}", "must be >= 1", getattr(self, name))
-        for name in ("evaluate_steps", "early_stopping_evaluations"):
+        for name in ("evaluate_steps", "early_stopping_evaluations", "micro_batch_lists", "max_tokens_in_memory"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"train.{name}", "must be >= 1", value)
         require(self.learning_rate > 0, "train.learning_rate", "must be > 0", self.learning_rate)
@@ -574,6 +580,9 @@ class Config:
                 f"must be among `data.features` {list(self.data.features)}",
                 name,
             )
+        limit, longest = self.train.max_tokens_in_memory, self.text.row_tokens
+        rule = f"must be at least the longest row, {longest} tokens by the budgets of `text`"
+        require(limit is None or limit >= longest, "train.max_tokens_in_memory", rule, limit)
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:

@@ -9,6 +9,7 @@ import tensorflow_ranking as tfr
 
 from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
 from tfr_listbert.encoders.roberta import INITIALIZER_DEVIATION
+from tfr_listbert.models.row_encoder import encode_rows
 
 LARGEST_DEVIATION = 10.0
 """Normalized features are cut here, so that a price with three zeros too many cannot outweigh all text."""
@@ -49,6 +50,7 @@ class RowScorer(tf.keras.layers.Layer):
         widths: Sequence[int],
         feature_count: int = 0,
         dropout_rate: float = 0.1,
+        max_tokens: int | None = None,
     ):
         """Makes the scorer.
 
@@ -57,6 +59,7 @@ class RowScorer(tf.keras.layers.Layer):
             widths: ascending; the last one is the longest row that can come.
             feature_count: F, number of numeric features that join the first token's vector.
             dropout_rate: of the first token's vector.
+            max_tokens: most tokens of which activations are in memory at a time; see `encode_rows`.
         """
         super().__init__(name="row_scorer")
         self.encoder = encoder
@@ -69,6 +72,7 @@ class RowScorer(tf.keras.layers.Layer):
         )
         self.head.build((None, encoder.shape.width + 2 * feature_count))
         self._widths = tuple(widths)
+        self._max_tokens = max_tokens
         self._seed = DropoutSeed()
         self._dropout = StatelessDropout(dropout_rate, self._seed, 0)
 
@@ -100,15 +104,7 @@ class RowScorer(tf.keras.layers.Layer):
         return self.head(tf.concat([vectors, scaled], axis=1))[:, 0]
 
     def _encode(self, tokens: tf.RaggedTensor, seed: tf.Tensor, training: bool | None) -> tf.Tensor:
-        bucket_of_row = tf.searchsorted(tf.constant(self._widths, tf.int64), tokens.row_lengths())  # [N]
-        indices, vectors = [], []
-        for bucket, width in enumerate(self._widths):
-            rows = tf.where(bucket_of_row == bucket)[:, 0]
-            dense = tf.gather(tokens, rows).to_tensor(self.encoder.pad_id, shape=[None, width])
-            bucket_seed = tf.random.fold_in(seed, bucket)
-            vectors.append(self.encoder(dense, seed=bucket_seed, training=training, first_token_only=True))
-            indices.append(tf.cast(rows, tf.int32))
-        return tf.dynamic_stitch(indices, vectors)
+        return encode_rows(self.encoder, tokens, self._widths, seed, training, self._max_tokens)
 
 
 class _ListScorer(tfr.keras.model.Scorer):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.metrics import compute_metrics, summarize_metrics
 from tfr_listbert.losses import build_loss
+from tfr_listbert.losses.micro_batches import sum_in_micro_batches
 from tfr_listbert.losses.ranking_loss import RankingLoss
 from tfr_listbert.models.ranker import score_batch
 from tfr_listbert.models.scoring import score_lists
@@ -47,7 +48,7 @@ def train_ranker(config: Config) -> None:
     strategy = build_strategy(config.train.strategy)
     with strategy.scope():
         ranker = build_run_ranker(config, batcher, profile)
-    task = _build_task(config, ranker, build_objective(loss), strategy)
+    task = _build_task(config, ranker, build_objective(loss, config.train.micro_batch_lists), strategy)
     progress = train(task, config.train, Path(config.train.run), strategy)
     _report(config, progress)
 
@@ -57,14 +58,23 @@ def _measure_training_rows(config: Config, batcher: RowBatcher) -> RowProfile:
     return measure_rows(dataset, config.model.features, config.model.buckets, config.text.row_tokens)
 
 
-def build_objective(loss: RankingLoss) -> Objective:
-    """Returns the trainer's objective of `loss`: summed over the lists of a batch, to be divided by their number."""
+def build_objective(loss: RankingLoss, micro_batch_lists: int | None = None) -> Objective:
+    """Returns the trainer's objective of `loss`: summed over the lists of a batch, to be divided by their number.
+
+    Args:
+        loss: the loss.
+        micro_batch_lists: lists whose loss is computed at once; all when None.
+    """
 
     def compute(network: tf.keras.Model, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
         scores = score_batch(network, batch, seed, training=True)  # [B, L]
         noise_seed = tf.random.fold_in(seed, tf.int32.max)  # apart from those of the row widths
-        losses = loss(batch["labels"], scores, batch["mask"], batch["document_keys"], noise_seed, batch["weights"])
-        return tf.reduce_sum(losses), tf.size(losses), tf.math.count_nonzero(batch["mask"])
+        if micro_batch_lists is None:
+            losses = loss(batch["labels"], scores, batch["mask"], batch["document_keys"], noise_seed, batch["weights"])
+            total = tf.reduce_sum(losses)
+        else:
+            total = sum_in_micro_batches(loss, batch, scores, noise_seed, micro_batch_lists)
+        return total, tf.shape(scores)[0], tf.math.count_nonzero(batch["mask"])
 
     return compute
 

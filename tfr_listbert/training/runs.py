@@ -196,7 +196,9 @@ def build_run_ranker(config: Config, batcher: RowBatcher, profile: RowProfile) -
     """
     features = len(config.model.features)
     encoder = build_encoder(config.encoder, batcher.packer.tokenizer, config.text.row_tokens)
-    row_scorer = RowScorer(encoder, profile.widths, features, config.model.dropout_rate)
+    row_scorer = RowScorer(
+        encoder, profile.widths, features, config.model.dropout_rate, config.train.max_tokens_in_memory
+    )
     row_scorer.feature_statistics.set_statistics(profile.feature_means, profile.feature_deviations)
     return Ranker(config, batcher, row_scorer, build_ranker(row_scorer, features))
 

@@ -1,0 +1,149 @@
+"""Token rows of any number and length to vectors, width by width, and in as little memory as one likes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+
+def encode_rows(
+    encoder: tf.keras.layers.Layer,
+    tokens: tf.RaggedTensor,
+    widths: Sequence[int],
+    seed: tf.Tensor,
+    training: bool | None,
+    max_tokens: int | None = None,
+) -> tf.Tensor:
+    """Returns the vector of each row's first token, [N, H].
+
+    Args:
+        encoder: [N, T] tokens to [N, H] vectors of the first token, e.g. `RobertaEncoder`.
+        tokens: [N, (T)] int32.
+        widths: ascending; rows are sorted into them, the last is the longest row that can come.
+        seed: [2] int32, from which dropout masks are drawn.
+        training: whether to drop.
+        max_tokens: most tokens, padding included, of which activations are in memory at a time. Rows are then encoded
+            chunk after chunk and, for the gradient, once more with the same masks: the same result in a third more
+            time. When None, all rows at once.
+    """
+    if max_tokens is None:
+        return _encode_by_width(encoder, tokens, widths, seed, training)
+    return _encode_by_chunk(encoder, tokens, plan_chunks(tokens.row_lengths(), widths, max_tokens), seed, training)
+
+
+def _encode_by_width(
+    encoder: tf.keras.layers.Layer,
+    tokens: tf.RaggedTensor,
+    widths: Sequence[int],
+    seed: tf.Tensor,
+    training: bool | None,
+) -> tf.Tensor:
+    bucket_of_row = tf.searchsorted(tf.constant(widths, tf.int64), tokens.row_lengths())  # [N]
+    indices, vectors = [], []
+    for bucket, width in enumerate(widths):
+        rows = tf.where(bucket_of_row == bucket)[:, 0]
+        dense = tf.gather(tokens, rows).to_tensor(encoder.pad_id, shape=[None, width])
+        bucket_seed = tf.random.fold_in(seed, bucket)
+        vectors.append(encoder(dense, seed=bucket_seed, training=training, first_token_only=True))
+        indices.append(tf.cast(rows, tf.int32))
+    return tf.dynamic_stitch(indices, vectors)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ChunkPlan:
+    """Which rows are encoded together; fixed before the first row is, so that a second pass has the same chunks.
+
+    Attributes:
+        order: [N] int32, all rows, those of one chunk one after the other.
+        starts: [C + 1] int32, where each chunk begins in `order`, and N.
+        widths: [C] int32, the longest row of each chunk.
+    """
+
+    order: tf.Tensor
+    starts: tf.Tensor
+    widths: tf.Tensor
+
+
+def plan_chunks(lengths: tf.Tensor, widths: Sequence[int], max_tokens: int) -> ChunkPlan:
+    """Returns chunks of rows of one bucket each, longest first, of at most `max_tokens` tokens or one row.
+
+    Args:
+        lengths: [N] int64, tokens of each row.
+        widths: ascending bucket widths.
+        max_tokens: most tokens of a chunk, padding included.
+    """
+    lengths = tf.cast(lengths, tf.int32)
+    order = tf.argsort(lengths, direction="DESCENDING", stable=True)  # [N]
+    ordered = tf.gather(lengths, order)
+    bounds = tf.constant([0, *widths[:-1]], tf.int32)  # a bucket holds the lengths above its bound
+    ends = tf.searchsorted(-ordered, -bounds)  # [buckets], rows longer than each bound
+    count = tf.size(lengths)
+
+    def cut(start: tf.Tensor, starts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        width = tf.maximum(ordered[start], 1)
+        bucket_end = tf.reduce_min(tf.where(ends > start, ends, count))
+        stop = tf.minimum(bucket_end, start + tf.maximum(max_tokens // width, 1))
+        return stop, starts.write(starts.size(), stop)
+
+    first = tf.TensorArray(tf.int32, 0, dynamic_size=True, element_shape=[])
+    _, stops = tf.while_loop(lambda start, _: start < count, cut, (0, first))
+    starts = tf.concat([[0], stops.stack()], axis=0)
+    return ChunkPlan(order, starts, tf.gather(ordered, starts[:-1]))
+
+
+def _encode_by_chunk(
+    encoder: tf.keras.layers.Layer, tokens: tf.RaggedTensor, plan: ChunkPlan, seed: tf.Tensor, training: bool | None
+) -> tf.Tensor:
+    def read_rows(chunk: tf.Tensor) -> tf.Tensor:
+        return plan.order[plan.starts[chunk] : plan.starts[chunk + 1]]
+
+    def encode_chunk(chunk: tf.Tensor) -> tf.Tensor:
+        dense = tf.gather(tokens, read_rows(chunk)).to_tensor(encoder.pad_id, shape=[None, None])
+        return encoder(dense, seed=tf.random.fold_in(seed, chunk), training=training, first_token_only=True)
+
+    @tf.custom_gradient
+    def encode(order: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple]]:
+        def backward(upstream: tf.Tensor, variables: Sequence[tf.Variable] = ()) -> tuple[None, list[tf.Tensor]]:
+            def differentiate(chunk: tf.Tensor) -> list[tf.Tensor]:
+                with tf.GradientTape() as tape:
+                    vectors = encode_chunk(chunk)
+                own = tf.gather(upstream, read_rows(chunk))
+                return tape.gradient(vectors, variables, own, tf.UnconnectedGradients.ZERO)
+
+            return None, _sum_over_chunks(differentiate, chunks, variables)
+
+        chunks = tf.size(plan.widths)
+        vectors = _concat_chunks(encode_chunk, chunks, encoder)
+        return tf.gather(vectors, tf.math.invert_permutation(order)), backward
+
+    return encode(plan.order)
+
+
+def _concat_chunks(
+    encode_chunk: Callable[[tf.Tensor], tf.Tensor], chunks: tf.Tensor, encoder: tf.keras.layers.Layer
+) -> tf.Tensor:
+    """Returns the vectors [N, H] of all chunks, of which no activation is kept."""
+    width = encoder.shape.width
+    empty = tf.TensorArray(encoder.compute_dtype, chunks, element_shape=[None, width], infer_shape=False)
+    _, vectors = tf.while_loop(
+        lambda chunk, _: chunk < chunks,
+        lambda chunk, vectors: (chunk + 1, vectors.write(chunk, encode_chunk(chunk))),
+        (0, empty),
+        parallel_iterations=1,
+    )
+    return tf.ensure_shape(vectors.concat(), [None, width])
+
+
+def _sum_over_chunks(
+    differentiate: Callable[[tf.Tensor], list[tf.Tensor]], chunks: tf.Tensor, variables: Sequence[tf.Variable]
+) -> list[tf.Tensor]:
+    """Returns the sum of the gradients of all chunks, computed one after the other."""
+
+    def add(chunk: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        pairs = zip(sums, differentiate(chunk), strict=True)
+        return chunk + 1, *(total + tf.convert_to_tensor(gradient) for total, gradient in pairs)
+
+    zeros = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
+    return list(tf.while_loop(lambda chunk, *_: chunk < chunks, add, (0, *zeros), parallel_iterations=1)[1:])
