@@ -4,7 +4,8 @@ Usage: python serving/local_server.py --model NAME=PATH [--port 8501] [--grpc-po
 
 PATH is the folder above the version folders, `runs/export/ranker` for `runs/export/ranker/1/`. The newest version is
 served; a newer one that appears is loaded beside it and takes over without a lost request. A models.config of
-TensorFlow Serving works too: --models-config FILE, with --mount FOLDER=/models where it names paths of a container.
+TensorFlow Serving works too: --models-config FILE, with --mount FOLDER=/models where it names paths of a container. It
+is read again as often as versions are looked for, so that labels move when it changes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import uvicorn
 from local.sources import ModelSource, find_versions, read_sources
 
 
-class SettingError(Exception):
+class SettingError(ValueError):
     """A setting that its owner can mend."""
 
 
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         sources = _read_sources(settings)
+        _require_versions(sources)
         listener = _bind(settings.host, settings.port)
         with contextlib.suppress(KeyboardInterrupt):
             _serve(sources, listener, settings)
@@ -60,8 +62,8 @@ def _serve(sources: Sequence[ModelSource], listener: socket.socket, settings: ar
     import tensorflow as tf
     from local.app import build_app
     from local.grpc_api import STOP_SECONDS, build_grpc_server
+    from local.manager import ModelManager
     from local.metrics import ServingMetrics
-    from local.versions import ModelManager
 
     tf.get_logger().setLevel("ERROR")  # it warns of the one loader that runs a model as TensorFlow Serving does
     host, port = listener.getsockname()[:2]
@@ -69,7 +71,9 @@ def _serve(sources: Sequence[ModelSource], listener: socket.socket, settings: ar
     limits = (settings.timeout_seconds, settings.max_body_bytes)
     metrics = ServingMetrics()
     try:
-        with ModelManager(sources, settings.poll_seconds) as manager, contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
+            manager = ModelManager(sources, settings.poll_seconds, lambda: _read_sources(settings))
+            stack.enter_context(manager)
             places = f"http://{host}:{port}/v1/models/"
             if settings.grpc_port is not None:
                 grpc_server = build_grpc_server(manager, metrics, *limits)
@@ -114,13 +118,16 @@ def _read_sources(settings: argparse.Namespace) -> list[ModelSource]:
             raise SettingError(f"--models-config {settings.models_config} cannot be used: {error}") from None
     if not sources:
         raise SettingError("nothing to serve: give --model NAME=PATH or --models-config FILE.")
+    return sources
+
+
+def _require_versions(sources: Sequence[ModelSource]) -> None:
     for source in sources:
         if not find_versions(source.base_path):
             raise SettingError(
                 f"model {source.name!r} has no version under {source.base_path}: it must hold a folder named by a "
                 f"whole number, with the SavedModel inside."
             )
-    return sources
 
 
 def _mount(source: ModelSource, mount: str | None) -> ModelSource:

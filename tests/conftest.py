@@ -70,7 +70,7 @@ def _run_server(sources, poll_seconds=0.05, **settings):
     import uvicorn
 
     from serving.local.app import build_app
-    from serving.local.versions import ModelManager
+    from serving.local.manager import ModelManager
 
     listener = socket.socket(proto=socket.IPPROTO_TCP)  # without, asyncio leaves each answer waiting for 40 ms
     listener.bind(("127.0.0.1", 0))

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+from .manager import ModelManager
 from .metrics import PATH, ServingMetrics
 from .rest import Answer, RestAPI
-from .versions import ModelManager
 
 METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 """Methods that reach the API; any other is answered with 501 as TensorFlow Serving's HTTP library does."""

@@ -29,9 +29,10 @@ from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, 
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 
+from .manager import ModelManager
 from .metrics import ServingMetrics
 from .values import invalid
-from .versions import LoadedVersion, ModelManager
+from .versions import LoadedVersion
 
 LOGGER = logging.getLogger("serving.local")
 

@@ -23,8 +23,9 @@ from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from .codec import format_outputs, parse_inputs, parse_json, parse_signature_name
+from .manager import ModelManager
 from .values import invalid
-from .versions import LoadedVersion, ModelManager
+from .versions import LoadedVersion
 
 LOGGER = logging.getLogger("serving.local")
 

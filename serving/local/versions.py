@@ -1,4 +1,4 @@
-"""Models and their versions: loaded from `<base path>/<number>/`, polled, swapped without dropping a request.
+"""A model's versions: loaded from `<base path>/<number>/`, swapped without dropping a request.
 
 A version is run as TensorFlow Serving runs it: a session over the SavedModel's graph, fed by signature.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -115,12 +115,19 @@ class Model:
         self._statuses: dict[int, ModelVersionStatus] = {}
         self._failed: dict[int, int] = {}  # modification time of each folder that did not load
 
-    def refresh(self) -> None:
-        """Loads versions that are new, then unloads those that are no longer wanted."""
-        wanted = self._find_wanted()
+    def refresh(self, source: ModelSource | None = None) -> None:
+        """Loads versions that are new, then moves the labels, then unloads those that are no longer wanted.
+
+        Args:
+            source: where the versions are from now on; where they were when None.
+        """
+        source = source or self.source
+        wanted = _find_wanted(source)
         for number, folder in wanted.items():
             if number not in self._loaded and self._failed.get(number) != folder.stat().st_mtime_ns:
                 self._load(number, folder)
+        with self._lock:
+            self.source = source
         if not wanted or any(number in self._loaded for number in wanted):
             for number in [number for number in self._loaded if number not in wanted]:
                 self._unload(number)
@@ -133,12 +140,10 @@ class Model:
             NotFoundError: if no such version is loaded.
             InvalidArgumentError: for an unknown label.
         """
-        if label is not None:
-            if label not in self.source.labels:
-                raise tf.errors.InvalidArgumentError(None, None, f"Unrecognized servable version label: {label}")
-            number = self.source.labels[label]
         with contextlib.ExitStack() as stack:
             with self._lock:
+                if label is not None:
+                    number = self._find_label(label)
                 wanted = max(self._loaded, default=None) if number is None else number
                 if wanted not in self._loaded:
                     specific = "Latest" if number is None else "Specific"
@@ -176,11 +181,10 @@ class Model:
         for number in list(self._loaded):
             self._unload(number)
 
-    def _find_wanted(self) -> dict[int, Path]:
-        found = find_versions(self.source.base_path)
-        if self.source.versions:
-            return {number: found[number] for number in self.source.versions if number in found}
-        return {max(found): found[max(found)]} if found else {}
+    def _find_label(self, label: str) -> int:
+        if label not in self.source.labels:
+            raise tf.errors.InvalidArgumentError(None, None, f"Unrecognized servable version label: {label}")
+        return self.source.labels[label]
 
     def _load(self, number: int, folder: Path) -> None:
         self._set_status(number, ModelVersionStatus.LOADING)
@@ -215,69 +219,11 @@ class Model:
             self._statuses[number] = status
 
 
-class ModelManager:
-    """All models of a server, and the thread that polls for their new versions; lives as a `with` block."""
-
-    def __init__(self, sources: Sequence[ModelSource], poll_seconds: float = 1.0):
-        """Makes the models; the `with` block loads them."""
-        self._models = {source.name: Model(source) for source in sources}
-        self._poll_seconds = poll_seconds
-        self._is_stopping = threading.Event()
-        self._poller = threading.Thread(target=self._poll, name="version-poller", daemon=True)
-
-    def __enter__(self) -> ModelManager:
-        """Loads the first versions and starts to poll.
-
-        Raises:
-            FailedPreconditionError: if a model has no version that loads.
-        """
-        for model in self._models.values():
-            model.refresh()
-            model.require_version()
-        self._poller.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stops to poll and unloads everything, once requests in flight are answered."""
-        self._is_stopping.set()
-        self._poller.join()
-        for model in self._models.values():
-            model.close()
-
-    def statuses(self, name: str, number: int | None = None) -> list[ModelVersionStatus]:
-        """Returns the state of one version of the model called `name`, or of every version seen so far.
-
-        Raises:
-            NotFoundError: if there is none.
-        """
-        if name not in self._models:
-            raise tf.errors.NotFoundError(None, None, f"Could not find any versions of model {name}")
-        return self._models[name].statuses(number)
-
-    @contextlib.contextmanager
-    def use(self, name: str, number: int | None = None, label: str | None = None) -> Iterator[LoadedVersion]:
-        """Gives a version of the model called `name`, as `Model.use` does.
-
-        Raises:
-            NotFoundError: if no such model or version is loaded.
-            InvalidArgumentError: if no such label is set, or both number and label are given.
-        """
-        model = self._models.get(name)
-        if model is None and label is not None:
-            raise tf.errors.InvalidArgumentError(None, None, f"Unrecognized servable version label: {label}")
-        if model is None:
-            place = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-            raise tf.errors.NotFoundError(None, None, f"Servable not found for request: {place}")
-        with model.use(number, label) as version:
-            yield version
-
-    def _poll(self) -> None:
-        while not self._is_stopping.wait(self._poll_seconds):
-            for model in self._models.values():
-                try:
-                    model.refresh()
-                except OSError as error:  # a folder that vanished between two looks; the next round sees it as it is
-                    LOGGER.warning("Model %s could not be polled: %s", model.source.name, error)
+def _find_wanted(source: ModelSource) -> dict[int, Path]:
+    found = find_versions(source.base_path)
+    if source.versions:
+        return {number: found[number] for number in source.versions if number in found}
+    return {max(found): found[max(found)]} if found else {}
 
 
 def _as_array(value: object) -> np.ndarray:

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from serving.local.grpc_api import build_grpc_server
+from serving.local.manager import ModelManager
 from serving.local.metrics import ServingMetrics
 from serving.local.sources import ModelSource
-from serving.local.versions import ModelManager
 from serving.remote.golden import find_bundle, read_golden_requests, replay_golden_requests
 from serving.remote.ranking import RankingClient
 from tfr_listbert.config import read_config

@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+import time
 
+import httpx
 import pytest
 
 from serving.contract.requests import MODEL
@@ -49,17 +51,35 @@ def test_docker_mounts_the_versions(folder, tmp_path):
     assert f"-v {folder}:/models/{MODEL}:ro" in process.stdout
 
 
-def test_local_server_is_named_for_what_it_is(folder, tmp_path):
+def ask_label(url):
+    """Returns what the version with the label `stable` answers."""
+    return httpx.post(f"{url}{MODEL}/labels/stable:predict", json={"instances": [1.0]}).json()["predictions"][0]
+
+
+def move_label(folder, url):
+    """Gives the label `stable` to version 2, and returns what is answered once that has come about."""
+    config = folder.with_name(f"{MODEL}.serving") / "models.config"
+    config.write_text(config.read_text().replace('key: "stable" value: 1', 'key: "stable" value: 2'))
+    deadline = time.monotonic() + 20
+    while ask_label(url) == 1.5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return ask_label(url)
+
+
+def test_local_server_is_named_for_what_it_is_and_follows_the_labels(folder, tmp_path):
     environment = write_command(tmp_path / "bin", "docker", "exit 1")
     command = ["bash", "serving/serve.sh", str(folder), "0", "0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as server:
         lines = [server.stdout.readline(), server.stdout.readline()]
+        url = next(word for word in lines[1].split() if word.startswith("http://"))
+        first, second = ask_label(url), move_label(folder, url)
         server.terminate()
         server.communicate(timeout=60)
     assert "local development server, not for production" in lines[0]
     assert "ready at http://127.0.0.1:" in lines[1] and "grpc://127.0.0.1:" in lines[1]
+    assert (first, second) == (1.5, 2.5)
 
 
 def test_folder_without_labels_is_told(tmp_path):

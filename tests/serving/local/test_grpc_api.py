@@ -14,8 +14,8 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServic
 
 from serving.contract.requests import MODEL
 from serving.local.grpc_api import build_grpc_server, build_tensor
+from serving.local.manager import ModelManager
 from serving.local.metrics import ServingMetrics
-from serving.local.versions import ModelManager
 
 
 @pytest.fixture(scope="module")
