@@ -1,15 +1,12 @@
 """A version appears whole and tried, or not at all."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.local.grpc_api import build_grpc_server
-from serving.local.manager import ModelManager
-from serving.local.metrics import ServingMetrics
-from serving.local.sources import ModelSource
 from serving.remote.golden import find_bundle, read_golden_requests, replay_golden_requests
 from serving.remote.ranking import RankingClient
 from tfr_listbert.config import read_config
@@ -20,12 +17,12 @@ from tfr_listbert.export.trial import Trial
 from tfr_listbert.schema import Document, InputError, RankedList
 
 
-def test_script_exports_and_says_what(process):
-    script, base = process
-    assert script.returncode == 0, script.stderr
-    assert script.stderr == ""
-    assert "Label: stable and canary. It is the first version." in script.stdout
-    assert "ranker/1: serving_default, rank, rank_n, score_tokens, predict; " in script.stdout
+def test_script_exports_and_says_what(export_folder):
+    base = export_folder / "ranker"
+    code, printed, errors = json.loads((export_folder / "done.json").read_text())
+    assert (code, errors) == (0, "")
+    assert "Label: stable and canary. It is the first version." in printed
+    assert "ranker/1: serving_default, rank, rank_n, score_tokens, predict; " in printed
     assert sorted(path.name for path in base.iterdir()) == ["1"]
     names = sorted(path.name for path in base.with_name("ranker.serving").iterdir())
     assert names == ["batching.config", "docker-compose.yml", "kubernetes.yaml", "models.config", "monitoring.config"]
@@ -49,18 +46,6 @@ def test_export_holds_no_op_that_the_stock_server_lacks(exported):
     ops = read_ops(exported)
     assert ops > TEXT_OPS
     assert {op for op in ops if not hasattr(tf.raw_ops, op)} == TEXT_OPS
-
-
-@pytest.fixture(scope="module")
-def served(exported, run_server):
-    """REST and gRPC addresses of local servers of the export, which warm it up."""
-    source = ModelSource("ranker", exported.parent)
-    with run_server([source]) as url, ModelManager([source]) as manager:
-        server = build_grpc_server(manager, ServingMetrics())
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        yield url, f"grpc://127.0.0.1:{port}"
-        server.stop(None).wait()
 
 
 def test_served_model_scores_as_the_checkpoint(served, text_ranker):

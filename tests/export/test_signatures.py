@@ -9,12 +9,7 @@ from tfr_listbert.schema import PADDING_SCORE, InputError
 
 
 @pytest.fixture(scope="module")
-def signatures(text_ranker):
-    return text_ranker.build_signatures()
-
-
-@pytest.fixture(scope="module")
-def ask(signatures):
+def ask(reloaded):
     """Asks a signature with documents as tuples (title, brand, price, rating), lists padded to the longest."""
 
     def call(queries, lists, signature="serving_default", **more):
@@ -23,17 +18,10 @@ def ask(signatures):
 
         def column(index, dtype):
             values = [[document[index] for document in documents] for documents in padded]
-            return tf.reshape(tf.constant(values, dtype), [len(lists), slots])
+            return np.array(values, dtype).reshape(len(lists), slots)
 
-        outputs = signatures[signature](
-            query=tf.constant(queries, tf.string),
-            title=column(0, tf.string),
-            brand=column(1, tf.string),
-            price=column(2, tf.float32),
-            rating=column(3, tf.float32),
-            **more,
-        )
-        return {name: value.numpy() for name, value in outputs.items()}
+        columns = {"title": column(0, object), "brand": column(1, object), "price": column(2, float)}
+        return reloaded.ask(signature, {"query": queries, **columns, "rating": column(3, float), **more})
 
     return call
 
@@ -123,47 +111,46 @@ def test_rank_orders_from_best_to_worst_with_padding_last(ask):
 
 def test_rank_n_scores_the_documents_that_are_counted(ask):
     copies = [[DRESS, BOOTS, DRESS, DRESS]]  # as a server pads that repeats the first document
-    outputs = ask(["dress"], copies, "rank_n", num_documents=tf.constant([2]))
+    outputs = ask(["dress"], copies, "rank_n", num_documents=[2])
     np.testing.assert_allclose(outputs["scores"][:, :2], ask(["dress"], [[DRESS, BOOTS]])["scores"], atol=1e-5)
     assert np.all(outputs["scores"][:, 2:] == np.float32(PADDING_SCORE))
 
 
 def test_rank_n_scores_a_document_without_text(text_ranker, ask):
     blank = ("", "", 1.0, 1.0)
-    outputs = ask(["dress"], [[blank, DRESS]], "rank_n", num_documents=tf.constant([2]))
+    outputs = ask(["dress"], [[blank, DRESS]], "rank_n", num_documents=[2])
     assert outputs["scores"][0, 0] == pytest.approx(score_alone(text_ranker, "dress", blank), abs=1e-5)
 
 
-def test_token_rows_score_as_their_text(text_ranker, signatures, ask):
+def test_token_rows_score_as_their_text(text_ranker, reloaded, ask):
     fields = {"title": tf.constant([["red summer dress", "hat"]]), "brand": tf.constant([["Acme", ""]])}
     rows = text_ranker._packer.pack(tf.constant(["red"]), fields, tf.constant([[True, True]]))
-    numbers = {"price": tf.constant([12.0, 1.0]), "rating": tf.constant([4.0, 2.0])}
-    scores = signatures["score_tokens"](tokens=rows.to_tensor(1), **numbers)["scores"]
+    inputs = {"tokens": rows.to_tensor(1).numpy(), "price": [12.0, 1.0], "rating": [4.0, 2.0]}
+    scores = reloaded.ask("score_tokens", inputs)["scores"]
     expected = ask(["red"], [[DRESS, ("hat", "", 1.0, 2.0)]])["scores"][0]
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("row", [[1, 1], [0] * 29, [0, 350, 2]], ids=["empty", "too long", "unknown id"])
-def test_token_row_that_is_none_is_refused(signatures, row):
-    one = tf.constant([1.0])
+def test_token_row_that_is_none_is_refused(reloaded, row):
     with pytest.raises(tf.errors.InvalidArgumentError):
-        signatures["score_tokens"](tokens=tf.constant([row]), price=one, rating=one)
+        reloaded.ask("score_tokens", {"tokens": [row], "price": [1.0], "rating": [1.0]})
 
 
 @pytest.mark.parametrize("count", [-1, 2])
 def test_count_that_the_slots_cannot_hold_is_refused(ask, count):
     with pytest.raises(tf.errors.InvalidArgumentError, match="num_documents"):
-        ask(["dress"], [[DRESS]], "rank_n", num_documents=tf.constant([count]))
+        ask(["dress"], [[DRESS]], "rank_n", num_documents=[count])
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("query", ["a", "b"]), ("brand", [["a", "b"]]), ("price", [[1.0], [2.0]])],
 )
-def test_inputs_of_different_shape_are_refused_by_name(signatures, name, value):
+def test_inputs_of_different_shape_are_refused_by_name(reloaded, name, value):
     inputs = {"query": ["q"], "title": [["t"]], "brand": [["b"]], "price": [[1.0]], "rating": [[1.0]], name: value}
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} and title"):
-        signatures["serving_default"](**{key: tf.constant(item) for key, item in inputs.items()})
+        reloaded.ask("serving_default", inputs)
 
 
 def test_field_named_as_another_input_is_refused(text_ranker):

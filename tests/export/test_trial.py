@@ -3,7 +3,6 @@
 import pytest
 
 from tfr_listbert.export import trial
-from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.requests import RequestBuilder, ServedRequest
 from tfr_listbert.export.trial import Trial, require_answers, run_trial
 from tfr_listbert.schema import Document, InputError, RankedList
@@ -25,23 +24,21 @@ def test_request_that_is_refused_is_told():
     require_answers([request], Trial([answers[0], {"outputs": {}}], []))
 
 
-def test_every_signature_scores_a_list_alike(exported):
+def test_every_signature_scores_a_list_alike(reloaded):
     documents = (Document("a", {"title": "red dress", "brand": "Acme"}, 0.0, {"price": 12.0, "rating": 4.0}),)
     documents += (Document("b", {"title": "Größe 42"}, 0.0, {"price": 1.0}),)
     ranked = RankedList("q", "red", documents)
-    with ReloadedModel(exported) as model:
-        asked = {one.signature_name: model.answer(vars(one))["outputs"] for one in BUILDER.ask_each("x", [ranked])}
-        assert len(asked.pop("score_tokens")["scores"]) == 2
-        for outputs in asked.values():
-            assert outputs["scores"][0] == pytest.approx(asked["rank"]["scores"][0], abs=1e-5)
-        assert len(asked) == 4
-        assert len(model.time([vars(BUILDER.ask("x", "rank", [ranked]))] * 2)) == 2
+    asked = {one.signature_name: reloaded.answer(vars(one))["outputs"] for one in BUILDER.ask_each("x", [ranked])}
+    assert len(asked.pop("score_tokens")["scores"]) == 2
+    for outputs in asked.values():
+        assert outputs["scores"][0] == pytest.approx(asked["rank"]["scores"][0], abs=1e-5)
+    assert len(asked) == 4
+    assert len(reloaded.time([vars(BUILDER.ask("x", "rank", [ranked]))] * 2)) == 2
 
 
-def test_serialized_list_scores_documents_without_text(exported):
+def test_serialized_list_scores_documents_without_text(reloaded):
     blank = RankedList("q", "red", (Document("a", {}, 0.0), Document("b", {"title": "hat"}, 0.0)))
-    with ReloadedModel(exported) as model:
-        scores = model.ask("predict", BUILDER.ask("x", "predict", [blank]).inputs)["scores"]
-        expected = model.ask("rank_n", BUILDER.ask("x", "rank_n", [blank]).inputs)["scores"]
+    scores = reloaded.ask("predict", BUILDER.ask("x", "predict", [blank]).inputs)["scores"]
+    expected = reloaded.ask("rank_n", BUILDER.ask("x", "rank_n", [blank]).inputs)["scores"]
     assert scores.shape == (1, 2) and scores.min() > -1e8
     assert scores[0] == pytest.approx(expected[0], abs=1e-5)

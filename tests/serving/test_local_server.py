@@ -1,6 +1,7 @@
 """The script serves what it is given, says when it is ready, and tells what is wrong with its settings."""
 
 import contextlib
+import runpy
 import signal
 import socket
 import subprocess
@@ -52,12 +53,13 @@ def test_settings_that_cannot_be_used_are_told_with_exit_code_2(tmp_path, contra
         assert process.stderr.startswith("error: ") and message in process.stderr
 
 
-def test_model_that_does_not_load_is_told_with_exit_code_2(tmp_path):
+def test_model_that_does_not_load_is_told_with_exit_code_2(tmp_path, monkeypatch, capsys):
     (tmp_path / "4").mkdir()
-    process = run("--model", f"toy={tmp_path}", "--port", "0")
-    assert process.returncode == 2
-    assert f"error: model 'toy' has no version under {tmp_path} that loads; version 4: " in process.stderr
-    assert "ready" not in process.stdout
+    monkeypatch.syspath_prepend("serving")  # here, not as a process, which would import TensorFlow again
+    assert runpy.run_path(SCRIPT)["main"](["--model", f"toy={tmp_path}", "--port", "0"]) == 2
+    printed, errors = capsys.readouterr()
+    assert f"error: model 'toy' has no version under {tmp_path} that loads; version 4: " in errors
+    assert "ready" not in printed
 
 
 def test_help_says_what_it_is_not_for():
