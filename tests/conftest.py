@@ -129,7 +129,7 @@ def export_random_ranker(folder: Path) -> None:
     from tfr_listbert.rows.profile import RowProfile
     from tfr_listbert.text.tokenizer import train_tokenizer
     from tfr_listbert.training.checkpoints import RunCheckpoints
-    from tfr_listbert.training.runs import build_batcher, build_run_ranker, list_model_objects, open_run
+    from tfr_listbert.training.runs import build_batcher, build_run_ranker, open_run
 
     config = build_export_config(folder)
     tokenizer = train_tokenizer(TEXTS * 3, config.text.folder, config.text.vocabulary_size)
@@ -141,7 +141,7 @@ def export_random_ranker(folder: Path) -> None:
     for split, count in {"validation": 8, "test": 20}.items():
         write_shards(map(build_text_list, range(count)), config.data.lists, split)
     optimizer = tf.keras.optimizers.Adam()
-    RunCheckpoints(config.train.run, list_model_objects(ranker.row_scorer), optimizer).save_best(1)
+    RunCheckpoints(config.train.run, ranker.row_scorer.list_objects(), optimizer).save_best(1)
     write_config(config, folder / "config.yaml")
     command = [sys.executable, "pipelines/export.py", str(folder / "config.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)

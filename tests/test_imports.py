@@ -20,7 +20,8 @@ ALLOWED = {
     "models": BASE | LEAVES | {"rows"},
     "training": BASE | LEAVES | {"rows", "models"},
     "evaluation": BASE | LEAVES | {"rows", "models", "training"},
-    "export": BASE | LEAVES | {"rows", "models", "training", "evaluation"},
+    "distillation": BASE | LEAVES | {"rows", "models", "training", "evaluation"},
+    "export": BASE | LEAVES | {"rows", "models", "training", "evaluation", "distillation"},
 }
 """Each part and those that it may import; every part may import itself."""
 

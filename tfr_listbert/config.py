@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from tfr_listbert.registry import suggest
-from tfr_listbert.schema import RESERVED_NAMES, InputError
+from tfr_listbert.schema import IS_JUDGED, RESERVED_NAMES, TEACHER_SCORE, InputError
 
 COMPARISON_FOLDERS = ("folds", "plots", "tensorboard", "report", "random", "bm25", "shown")
 """Names in a comparison's folder that are not a loss."""
@@ -99,13 +99,9 @@ def _check_scalar(hint: type, value: Any, path: str) -> Any:
 
 
 def _require_names(names: Sequence[str], setting: str) -> None:
+    reserved = sorted({*RESERVED_NAMES, TEACHER_SCORE, IS_JUDGED})
     for name in names:
-        require(
-            name not in RESERVED_NAMES,
-            setting,
-            f"may not use a reserved name ({', '.join(sorted(RESERVED_NAMES))})",
-            name,
-        )
+        require(name not in reserved, setting, f"may not use a reserved name ({', '.join(reserved)})", name)
     require(len(set(names)) == len(names), setting, "must not repeat a name", list(names))
 
 
@@ -257,7 +253,12 @@ class TextConfig:
     @property
     def row_tokens(self) -> int:
         """Most tokens that a row can have: `<s> query </s></s> document </s>`."""
-        return self.query_tokens + sum(field.tokens for field in self.fields) + 4
+        return self.query_tokens + self.document_tokens + 2
+
+    @property
+    def document_tokens(self) -> int:
+        """Most tokens of a document on its own: `<s> document </s>`."""
+        return sum(field.tokens for field in self.fields) + 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -294,24 +295,60 @@ class EncoderConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The ranker's head and its rows."""
+    """What scores a document for a query, and its rows."""
 
+    type: str = "ranker"
+    """`ranker` (query and document in one row) or `student` (each apart, a vector each, their dot product)."""
     dropout_rate: float = 0.1
     """Dropout of the first token's vector before the score."""
     features: tuple[str, ...] = ()
     """Numeric features that join the first token's vector; each must be in `data.features`."""
     buckets: int = 5
     """Widths into which rows are sorted before they are padded; chosen from the lengths of the training rows."""
+    vector_size: int = 128
+    """Numbers in the vector of a query or a document; read by a student, as are the settings below."""
+    is_shared: bool = True
+    """Whether queries and documents share one encoder; each has a linear layer of its own."""
+    pooling: str = "first_token"
+    """What becomes of a row's vectors: `first_token` or `mean`."""
 
     def __post_init__(self) -> None:
-        """Checks rates and counts."""
+        """Checks choices, rates and counts."""
+        for name, known in {"type": ("ranker", "student"), "pooling": ("first_token", "mean")}.items():
+            require(getattr(self, name) in known, f"model.{name}", f"must be {' or '.join(known)}", getattr(self, name))
         require(0 <= self.dropout_rate < 1, "model.dropout_rate", "must be >= 0 and < 1", self.dropout_rate)
-        require(self.buckets >= 1, "model.buckets", "must be >= 1", self.buckets)
+        for name in ("buckets", "vector_size"):
+            require(getattr(self, name) >= 1, f"model.{name}", "must be >= 1", getattr(self, name))
+        rule = "must be empty for a student, whose vectors are of text alone"
+        require(self.type == "ranker" or not self.features, "model.features", rule, list(self.features))
+
+    @property
+    def is_student(self) -> bool:
+        """Whether query and document are encoded apart."""
+        return self.type == "student"
+
+
+@dataclasses.dataclass(frozen=True)
+class LossTermConfig:
+    """One of several losses that are added up."""
+
+    loss: str
+    """A key of DISTILLATION_LOSSES where the target is the teacher; of LOSSES where it is the labels."""
+    target: str = "teacher"
+    """`teacher` (its scores, in `teacher.scores`) or `labels`."""
+    weight: float = 1.0
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of that loss."""
+
+    def __post_init__(self) -> None:
+        """Checks target and weight."""
+        require(self.target in ("teacher", "labels"), "loss.terms.target", "must be teacher or labels", self.target)
+        require(self.weight > 0, "loss.terms.weight", "must be > 0", self.weight)
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """One loss: an entry of LOSSES with its options."""
+    """One loss: an entry of LOSSES with its options; or several."""
 
     loss: str = "softmax_loss"
     """A key of LOSSES: TF-Ranking's own keys, and ours."""
@@ -319,6 +356,41 @@ class LossConfig:
     """Name in folders and TensorBoard; the key when empty."""
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Options of that loss, e.g. `temperature: 1.0` or `lambda_weight: {name: dcg, gain: square, discount: rank}`."""
+    terms: tuple[LossTermConfig, ...] = ()
+    """Losses that are added up, on the lists of `teacher.scores`; they take the place of `loss` and `options`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherConfig:
+    """The ranker that a student learns from, and the scores that it gives the training lists, once."""
+
+    run: str = "runs/ranker"
+    """Its run folder."""
+    scores: str = "runs/teacher_scores"
+    """Folder of the training lists with its scores, which `score_lists` writes and losses on the teacher read."""
+    checkpoint: str = "best"
+    """`best`, or `last` for the newest checkpoint."""
+    bm25_neighbours: int = 0
+    """Products that nobody judged for the query, added to each list: those that BM25 ranks first."""
+    student: str | None = None
+    """Run folder of a student whose own nearest products are added, too; none when empty."""
+    student_neighbours: int = 0
+    """How many of these."""
+    shard_lists: int = 500
+    """Lists per shard; a call that is killed goes on with the shard it was in."""
+    batch_lists: int = 16
+
+    def __post_init__(self) -> None:
+        """Checks choices and counts."""
+        require(self.checkpoint in ("best", "last"), "teacher.checkpoint", "must be best or last", self.checkpoint)
+        for name in ("bm25_neighbours", "student_neighbours"):
+            require(getattr(self, name) >= 0, f"teacher.{name}", "must be >= 0", getattr(self, name))
+        for name in ("shard_lists", "batch_lists"):
+            require(getattr(self, name) >= 1, f"teacher.{name}", "must be >= 1", getattr(self, name))
+        is_whole = self.student_neighbours == 0 or self.student is not None
+        require(
+            is_whole, "teacher.student", "must name the run folder of the student whose nearest to add", self.student
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -418,6 +490,14 @@ class ExportConfig:
     warmup_lists: tuple[int, ...] = (1, 10, 30, 100, 1000)
     """Lengths of the lists that a server ranks with every signature before it serves a version; none when
     empty. TensorFlow Serving takes at most 1,000 such requests."""
+    vectors: str | None = None
+    """Folder of `embed_documents` whose vectors go into a student's export, for `rank_ids` and `search`."""
+    search_results: int = 10
+    """Documents that `search` finds where a request does not say."""
+    cascade: str | None = None
+    """Run folder of a ranker that ranks a student's first documents anew, in one SavedModel; none when empty."""
+    cascade_documents: int = 30
+    """How many documents of a list it ranks anew."""
     force: bool = False
     """Whether a version becomes `stable` although it is significantly worse than the current one; its card says so."""
 
@@ -425,6 +505,8 @@ class ExportConfig:
         """Checks name, version and lengths."""
         require(bool(self.name) and "/" not in self.name, "export.name", "must be a folder name", self.name)
         require(self.version is None or self.version >= 1, "export.version", "must be >= 1", self.version)
+        for key in ("search_results", "cascade_documents"):
+            require(getattr(self, key) >= 1, f"export.{key}", "must be >= 1", getattr(self, key))
         lengths = list(self.warmup_lists)
         require(all(length >= 1 for length in lengths), "export.warmup_lists", "must hold numbers >= 1", lengths)
         require(len(lengths) <= 200, "export.warmup_lists", "must hold at most 200 lengths", len(lengths))
@@ -487,6 +569,72 @@ class CompareConfig:
         require(self.trial_epochs is None or self.trial_epochs >= 1, "compare.trial_epochs", rule, self.trial_epochs)
         rule = "must be >= 3: one to test, one to choose settings by, the others to train"
         require(self.folds is None or self.folds >= 3, "compare.folds", rule, self.folds)
+
+
+@dataclasses.dataclass(frozen=True)
+class DistilledLossConfig:
+    """A student of `distill`: its losses, and the rates to try for it."""
+
+    name: str
+    """Name of folder and row."""
+    terms: tuple[LossTermConfig, ...]
+    learning_rates: tuple[float, ...] | None = None
+    """Peak rates to try; `distill.learning_rates` when empty."""
+
+    def __post_init__(self) -> None:
+        """Checks the name and that there is a loss."""
+        rule = "must be a name for a folder, of letters, digits and _-."
+        require(bool(re.fullmatch(r"[\w.-]+", self.name)), "distill.losses.name", rule, self.name)
+        require(len(self.terms) >= 1, f"distill.losses ({self.name}).terms", "must name at least one loss", [])
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillConfig:
+    """Students of one teacher under one budget: same start, steps and number of rates tried."""
+
+    output: str = "runs/students"
+    """Folder of the students, in `<name>/<rate>`, and of the table."""
+    losses: tuple[DistilledLossConfig, ...] = ()
+    undistilled: str = "labels"
+    """Name of the entry of `losses` that the others are held against: the student trained on labels alone."""
+    learning_rates: tuple[float, ...] = (1e-3,)
+    """Peak rates to try for each; the best on the validation lists is kept."""
+
+    def __post_init__(self) -> None:
+        """Checks names and rates."""
+        names = [entry.name for entry in self.losses]
+        require(len(set(names)) == len(names), "distill.losses", "must have different names", names)
+        require(len(self.learning_rates) >= 1, "distill.learning_rates", "must name at least one rate", [])
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorsConfig:
+    """A catalogue's vectors (`pipelines/embed_documents.py`), by the student in `train.run`."""
+
+    output: str = "runs/vectors"
+    """Folder of the vectors."""
+    catalogue: str | None = None
+    """Files of products, by a path or glob; the documents of all prepared lists when empty."""
+    columns: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Column of the catalogue by name: `document_id` and each text field; of the same name where left out."""
+    dtype: str = "float32"
+    """`float32` or `float16`."""
+    shard_documents: int = 50_000
+    """Vectors per shard."""
+    batch_documents: int = 256
+    formats: tuple[str, ...] = ()
+    """What else to write beside: `opensearch`, `elasticsearch` (bulk NDJSON and mapping) and `faiss` (an index)."""
+    index: str = "products"
+    """Name of the index in the bulk files."""
+
+    def __post_init__(self) -> None:
+        """Checks choices and counts."""
+        require(self.dtype in ("float32", "float16"), "vectors.dtype", "must be float32 or float16", self.dtype)
+        for name in ("shard_documents", "batch_documents"):
+            require(getattr(self, name) >= 1, f"vectors.{name}", "must be >= 1", getattr(self, name))
+        known = ("opensearch", "elasticsearch", "faiss")
+        for name in self.formats:
+            require(name in known, "vectors.formats", f"must be among {', '.join(known)}", name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -563,6 +711,9 @@ class Config:
     pretrain: PretrainConfig = PretrainConfig()
     hugging_face: HuggingFaceConfig = HuggingFaceConfig()
     compare: CompareConfig = CompareConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    distill: DistillConfig = DistillConfig()
+    vectors: VectorsConfig = VectorsConfig()
 
     def __post_init__(self) -> None:
         """Checks what holds between sections."""

@@ -66,5 +66,6 @@ class Registry(Generic[Entry]):
 
 ENCODERS: Registry = Registry("encoder")
 LOSSES: Registry = Registry("loss")
+DISTILLATION_LOSSES: Registry = Registry("distillation loss")
 READERS: Registry = Registry("reader")
 TOKENIZERS: Registry = Registry("tokenizer")

@@ -26,6 +26,10 @@ POSITION = "position"
 RESERVED_NAMES = frozenset({QUERY_ID, QUERY, IS_SEEN, QUERY_COUNT, DOCUMENT_ID, LABEL, WEIGHT, POSITION, "mask"})
 """Names that no text field and no numeric feature may have."""
 
+# Features of each document of a list that a teacher has scored.
+TEACHER_SCORE = "teacher_score"
+IS_JUDGED = "is_judged"
+
 SPLITS = ("train", "validation", "test")
 
 

@@ -48,7 +48,8 @@ class GoldenRequest:
         if outputs.keys() != self.outputs.keys():
             return f"has outputs {sorted(outputs)} instead of {sorted(self.outputs)}"
         for name, expected in self.outputs.items():
-            fault = self._find_order_fault(outputs[name]) if name == "order" else _compare(expected, outputs[name])
+            compare = {"order": self._find_order_fault, "document_ids": self._find_id_fault}.get(name)
+            fault = compare(outputs[name]) if compare else _compare(expected, outputs[name])
             if fault:
                 return f"`{name}` {fault}"
         return ""
@@ -66,6 +67,17 @@ class GoldenRequest:
             ranked = np.array(scores, np.float64)[places]
             if np.any(np.diff(ranked) > 2 * TOLERANCE * np.maximum(1, np.abs(ranked[1:]))):
                 return f"puts a worse document before a better one: {places[:20]}"
+        return ""
+
+    def _find_id_fault(self, ids: Any) -> str:
+        """Compares found documents: those that score alike may change places, at the end with others."""
+        if np.shape(ids) != np.shape(self.outputs["document_ids"]):
+            return f"has shape {np.shape(ids)} instead of {np.shape(self.outputs['document_ids'])}"
+        for expected, found, scores in zip(self.outputs["document_ids"], ids, self.outputs["scores"], strict=True):
+            by_id = dict(zip(expected, scores, strict=True))
+            for document_id, score in zip(found, scores, strict=True):
+                if abs(by_id.get(document_id, scores[-1]) - score) > 2 * TOLERANCE * max(1, abs(score)):
+                    return f"has {document_id!r} where {expected[scores.index(score)]!r} should be"
         return ""
 
 

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
-from tfr_listbert.models.ranker import FeatureStatistics, RowScorer, build_ranker, score_batch
+from tfr_listbert.models.ranker import FeatureStatistics, RowScorer, build_ranker
+from tfr_listbert.models.scoring import score_batch
 
 SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=40)
 SEED = tf.constant([1, 2])

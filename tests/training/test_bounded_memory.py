@@ -8,7 +8,7 @@ from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
 from tfr_listbert.losses import build_loss
 from tfr_listbert.models.ranker import RowScorer, build_ranker
 from tfr_listbert.registry import LOSSES
-from tfr_listbert.training.ranking import build_objective
+from tfr_listbert.training.objectives import LossTerm, build_objective
 
 SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=40)
 WIDTHS = (6, 11, 33)
@@ -61,8 +61,8 @@ def compute_step(network, objective, batch):
 @pytest.mark.parametrize("key", list(LOSSES))
 def test_chunks_and_micro_batches_give_the_step_of_one_piece(networks, batch, key):
     loss = build_loss(key, {"max_label": 4.0} if key == "sigmoid_cross_entropy_loss" else {})
-    whole = compute_step(networks[0], build_objective(loss), batch)
-    parts = compute_step(networks[1], build_objective(loss, micro_batch_lists=2), batch)
+    whole = compute_step(networks[0], build_objective([LossTerm(loss)]), batch)
+    parts = compute_step(networks[1], build_objective([LossTerm(loss)], micro_batch_lists=2), batch)
     largest = max(np.abs(gradient).max() for gradient in whole[1])
     assert largest > 1e-3
     np.testing.assert_allclose(parts[0], whole[0], rtol=1e-5)

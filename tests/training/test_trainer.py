@@ -12,8 +12,8 @@ from tfr_listbert.losses import build_loss
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.objectives import LossTerm, build_objective
 from tfr_listbert.training.optimizer import build_learning_rate, build_optimizer
-from tfr_listbert.training.ranking import build_objective
 from tfr_listbert.training.runs import build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
 
@@ -27,9 +27,11 @@ def ranker(tiny_config):
 
 def test_the_loss_of_a_step_is_the_mean_over_its_lists(tiny_config, ranker):
     batch = next(iter(build_dataset(tiny_config.data.lists, "train", ranker.batcher, 6)))
-    total, count, rows = build_objective(build_loss("softmax_loss", {}))(ranker.network, batch, tf.constant([1, 2]))
+    total, count, rows = build_objective([LossTerm(build_loss("softmax_loss", {}))])(
+        ranker.network, batch, tf.constant([1, 2])
+    )
     assert (int(count), int(rows)) == (6, int(batch["tokens"].nrows()))
-    model = TrainingModel(ranker.network, build_objective(build_loss("softmax_loss", {})), 1, 1.0)
+    model = TrainingModel(ranker.network, build_objective([LossTerm(build_loss("softmax_loss", {}))]), 1, 1.0)
     model.compile(optimizer=build_optimizer(tiny_config.train, 10))
     logs = model.train_step(batch)
     assert int(logs["rows"]) == int(rows)
@@ -38,7 +40,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_lists(tiny_config, ranker):
 
 def test_training_lowers_the_loss(tiny_config, ranker):
     dataset = build_dataset(tiny_config.data.lists, "train", ranker.batcher, 32)
-    model = TrainingModel(ranker.network, build_objective(build_loss("softmax_loss", {})), 1, 1.0)
+    model = TrainingModel(ranker.network, build_objective([LossTerm(build_loss("softmax_loss", {}))]), 1, 1.0)
     model.compile(optimizer=tf.keras.optimizers.Adam(0.01))
     losses = model.fit(dataset, epochs=12, verbose=0).history["loss"]
     assert losses[-1] < 0.93 * losses[0]  # the labels' own entropy, 1.59 of 3.41, stays

@@ -203,6 +203,37 @@ def bootstrap_interval(
     return float(interval.low), float(interval.high)
 
 
+def bootstrap_ratio(
+    numerator: Sequence[float], denominator: Sequence[float], resamples: int, seed: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Returns the bootstrap interval of the ratio of two means over the same queries, resampled together.
+
+    Args:
+        numerator: a value of each query.
+        denominator: another of the same queries in the same order; where a resample's mean is 0 the ratio is infinite.
+        resamples: resamples to draw, >= 1.
+        seed: decides them.
+        confidence: share of the ratios inside the interval, between 0 and 1.
+
+    Returns:
+        Lower and upper end, by percentiles.
+
+    Raises:
+        InputError: as `bootstrap_interval`, and for different lengths.
+    """
+    first, second = _check_values(numerator, "numerator"), _check_values(denominator, "denominator")
+    _check_pairs(first, second)
+    _check_resamples(resamples)
+    generator, ratios = np.random.default_rng(seed), []
+    for start in range(0, resamples, rows := max(1, _CHUNK_NUMBERS // len(first))):
+        drawn = generator.integers(0, len(first), (min(rows, resamples - start), len(first)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios.append(first[drawn].mean(axis=1) / second[drawn].mean(axis=1))
+    edge = (1 - confidence) / 2
+    low, high = np.nanquantile(np.concatenate(ratios), [edge, 1 - edge])
+    return float(low), float(high)
+
+
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Returns p-values adjusted for their number (Holm, 1979), in the order given: reject where one is <= the level.
 

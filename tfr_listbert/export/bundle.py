@@ -22,6 +22,8 @@ from tfr_listbert.export.golden import GOLDEN_FILE, write_golden_requests
 from tfr_listbert.export.model_card import CARD_FILE, build_card
 from tfr_listbert.export.requests import SAMPLE_LISTS, RequestBuilder, ServedRequest
 from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, TextRanker
+from tfr_listbert.export.student import StudentRequestBuilder, build_text_student
+from tfr_listbert.export.student_signatures import TextStudent
 from tfr_listbert.export.trial import Trial, require_answers, run_trial
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write_warmup_file
 from tfr_listbert.lists.elwc import read_lists
@@ -63,7 +65,7 @@ class Bundle:
 
 
 def export_ranker(config: Config) -> None:
-    """Exports the ranker of a run folder as `<export.output>/<export.name>/<version>/`.
+    """Exports the ranker, or student, of a run folder as `<export.output>/<export.name>/<version>/`.
 
     Raises:
         InputError: if there is no such run, the version exists, or the export does not score as the checkpoint does.
@@ -71,8 +73,8 @@ def export_ranker(config: Config) -> None:
     base = Path(config.export.output) / config.export.name
     version = choose_version(base, config.export.version)
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
-    text_ranker = build_text_ranker(ranker)
-    builder = RequestBuilder(text_ranker.fields, text_ranker.features, read_sample(config.data.lists))
+    text_ranker = build_text_student(config, ranker) if ranker.config.model.is_student else build_text_ranker(ranker)
+    builder = build_requests(text_ranker, read_sample(config.data.lists))
     deployment = base.with_name(f"{config.export.name}.serving")
     labels = read_labels(deployment, config.export.name)
     with write_beside(base, version) as folder:
@@ -99,6 +101,13 @@ def _describe(config: Config, folder: Path, bundle: Bundle, decision: Decision) 
         f"Serve it: python serving/local_server.py --model {name}={folder.parent}\n"
         f"Verify what is served: python serving/verify.py http://127.0.0.1:8501 --bundle {folder.parent}"
     )
+
+
+def build_requests(text_ranker: TextRanker, sample: tuple[RankedList, ...]) -> RequestBuilder:
+    """Returns what makes requests for a model, of the shop's lists in `sample`."""
+    if isinstance(text_ranker, TextStudent):
+        return StudentRequestBuilder(text_ranker.fields, (), sample, text_ranker.has_vectors)
+    return RequestBuilder(text_ranker.fields, text_ranker.features, sample)
 
 
 def build_text_ranker(ranker: Ranker) -> TextRanker:
@@ -169,7 +178,7 @@ def write_bundle(
     if warmups:
         write_warmup_file(extra / WARMUP_FILE, name, warmups, signatures)
     golden = builder.build_golden()
-    timed = [builder.ask(f"{length}", DEFAULT_SIGNATURE, [builder.build_list(length)]) for length in TIMED_LISTS]
+    timed = [builder.ask(f"{n}", builder.timed_signature, [builder.build_list(n)]) for n in TIMED_LISTS]
     trial = run_trial(folder, [*golden, *warmups], timed)
     require_answers(warmups, trial)
     difference = measure_score_difference(ranker, golden, trial)

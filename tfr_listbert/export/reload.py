@@ -77,7 +77,7 @@ class ReloadedModel:
         except tf.errors.OpError as error:
             names = {code: name for name, code in vars(tf.errors).items() if name.isupper()}
             return {"error": names[error.error_code], "message": error.message}
-        return {"outputs": {name: value.tolist() for name, value in outputs.items()}}
+        return {"outputs": {name: _to_text(value.tolist()) for name, value in outputs.items()}}
 
     def time(self, requests: Iterable[Mapping[str, Any]]) -> list[float]:
         """Returns the median seconds of each request, up to and with the first that is slow."""
@@ -99,6 +99,12 @@ def _decode(value: Any) -> Any:
     if isinstance(value, list):
         return [_decode(item) for item in value]
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
+
+
+def _to_text(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_to_text(item) for item in value]
+    return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class RequestBuilder:
             *self._ask_all("lists of the shop together", self.lists[1:6]),
             *self._ask_all("1000 documents", [self.build_list(1000)]),
         ]
-        return good + self._build_bad(good[0])
+        return good + self.build_bad(good[0])
 
     def build_list(self, documents: int) -> RankedList:
         """Returns a list of so many documents: those of the shop's lists one after the other, and again."""
@@ -83,15 +83,24 @@ class RequestBuilder:
             return ServedRequest(name, signature_name, {"inputs": [{"b64": proto.decode()} for proto in protos]})
         if signature_name == "score_tokens":
             return ServedRequest(name, signature_name, self._build_rows(sum(len(one.documents) for one in lists)))
-        inputs = self._build_columns(lists)
+        inputs = self.build_columns(lists)
         if signature_name == "rank_n":
             inputs[NUM_DOCUMENTS] = [len(one.documents) for one in lists]
         return ServedRequest(name, signature_name, inputs)
 
     def ask_each(self, name: str, lists: Sequence[RankedList]) -> list[ServedRequest]:
         """Returns a request of every signature for some lists."""
-        names = (DEFAULT_SIGNATURE, "rank", "rank_n", "score_tokens", PROTO_SIGNATURE)
-        return [self.ask(f"{signature}: {name}", signature, lists) for signature in names]
+        return [self.ask(f"{signature}: {name}", signature, lists) for signature in self.signatures]
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """Names of the signatures."""
+        return (DEFAULT_SIGNATURE, "rank", "rank_n", "score_tokens", PROTO_SIGNATURE)
+
+    @property
+    def timed_signature(self) -> str:
+        """The signature whose latency is measured."""
+        return DEFAULT_SIGNATURE
 
     def _ask_all(self, name: str, lists: Sequence[RankedList]) -> list[ServedRequest]:
         has_documents = any(one.documents for one in lists)
@@ -112,7 +121,8 @@ class RequestBuilder:
         features = {name: _NUMBERS[(index + place) % len(_NUMBERS)] for place, name in enumerate(self.features)}
         return Document(f"d{index}", fields, 0.0, features)
 
-    def _build_columns(self, lists: Sequence[RankedList]) -> dict[str, Any]:
+    def build_columns(self, lists: Sequence[RankedList]) -> dict[str, Any]:
+        """Returns query, fields and features of lists as nested lists, padded."""
         slots = max(len(one.documents) for one in lists)
         padding = Document("", {}, 0.0, dict.fromkeys(self.features, 0.0))
         padded = [[*one.documents, *[padding] * (slots - len(one.documents))] for one in lists]
@@ -128,7 +138,8 @@ class RequestBuilder:
         features = {name: [_NUMBERS[row % len(_NUMBERS)] for row in range(rows)] for name in self.features}
         return {TOKENS: tokens, **features}
 
-    def _build_bad(self, good: ServedRequest) -> list[ServedRequest]:
+    def build_bad(self, good: ServedRequest) -> list[ServedRequest]:
+        """Returns requests that must be refused, made of a good one of `serving_default`."""
         inputs = dict(good.inputs)
         counts = [len(row) for row in inputs[self.fields[0]]]
         without = {name: value for name, value in inputs.items() if name != self.fields[0]}

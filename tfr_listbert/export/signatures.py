@@ -5,7 +5,7 @@ In every signature dim 0 is lists (`score_tokens`: rows), so that a server may j
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 import tensorflow_ranking as tfr
@@ -18,6 +18,9 @@ TOKENS = "tokens"
 
 DEFAULT_SIGNATURE = "serving_default"
 PROTO_SIGNATURE = "predict"
+
+Signature = tuple[Callable[..., dict[str, tf.Tensor]], Mapping[str, tf.TensorSpec]]
+"""What answers, and its inputs by name."""
 
 
 class TextRanker(tf.Module):
@@ -38,6 +41,7 @@ class TextRanker(tf.Module):
         fields: Sequence[str],
         features: Sequence[str],
         row_tokens: int,
+        taken: Sequence[str] = (QUERY, NUM_DOCUMENTS, TOKENS),
     ):
         """Puts the parts together.
 
@@ -47,24 +51,28 @@ class TextRanker(tf.Module):
             fields: names of the text fields that `packer` reads.
             features: names of the numeric features of `row_scorer`, in its order.
             row_tokens: most tokens that a row may have.
+            taken: names of the other inputs of its signatures.
 
         Raises:
             InputError: if a field or feature has the name of another input of a signature.
         """
         super().__init__(name="text_ranker")
-        taken = {QUERY, NUM_DOCUMENTS, TOKENS} & {*fields, *features}
-        if taken:
-            raise InputError(f"A served field or feature may not be called {sorted(taken)[0]!r}: rename it in `data`.")
+        clashes = sorted({*taken} & {*fields, *features})
+        if clashes:
+            raise InputError(f"A served field or feature may not be called {clashes[0]!r}: rename it in `data`.")
         self._packer = packer
         self.fields = tuple(fields)
         self.features = tuple(features)
         self._row_tokens = row_tokens
         self._row_scorer = row_scorer
+        self._trace(row_scorer)
+
+    def _trace(self, row_scorer: tf.keras.layers.Layer) -> None:
+        """Makes the functions that are traced once and called by every signature."""
         specs = [
             tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1),
-            tf.TensorSpec([None, len(features)], tf.float32),
+            tf.TensorSpec([None, len(self.features)], tf.float32),
         ]
-        # Traced once and called by every signature.
         self._score_rows = tf.function(lambda rows, columns: row_scorer(rows, columns), input_signature=specs)
 
     def rank_scores(
@@ -92,11 +100,21 @@ class TextRanker(tf.Module):
             # All wait for the checks, lest an op further on fails first and names no input.
             queries, fields, features = tf.nest.map_structure(tf.identity, (queries, dict(fields), dict(features)))
         mask = self._find_documents(fields) if num_documents is None else self._count_documents(fields, num_documents)
-        rows = self._packer.pack(queries, fields, mask)  # [N, (T)]
-        columns = [tf.boolean_mask(features[name], mask) for name in self.features]
-        scores = self._score_rows(rows, self._stack(columns, rows.nrows(tf.int32)))  # [N]
+        scores = self._score_documents(queries, fields, features, mask)  # [N]
         padding = tf.fill(tf.shape(mask), PADDING_SCORE)
         return tf.tensor_scatter_nd_update(padding, tf.where(mask), scores)
+
+    def _score_documents(
+        self,
+        queries: tf.Tensor,
+        fields: Mapping[str, tf.Tensor],
+        features: Mapping[str, tf.Tensor],
+        mask: tf.Tensor,
+    ) -> tf.Tensor:
+        """Returns the score of each true entry of `mask` [B, L], list by list; the rest as of `rank_scores`."""
+        rows = self._packer.pack(queries, fields, mask)  # [N, (T)]
+        columns = [tf.boolean_mask(features[name], mask) for name in self.features]
+        return self._score_rows(rows, self._stack(columns, rows.nrows(tf.int32)))
 
     def score_tokens(self, tokens: tf.Tensor, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the score of each row of tokens.
@@ -132,6 +150,16 @@ class TextRanker(tf.Module):
         - `predict` takes `inputs` [B], serialized ExampleListWithContext, and gives `scores` [B, L]. It too scores
           documents without text. TF-Ranking's own parser and signature.
         """
+        signatures = {
+            name: tf.function(call).get_concrete_function(
+                **{key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in specs.items()}
+            )
+            for name, (call, specs) in self._list_signatures().items()
+        }
+        signatures[PROTO_SIGNATURE] = self._build_proto_signature()
+        return signatures
+
+    def _list_signatures(self) -> dict[str, Signature]:
         text = {
             QUERY: tf.TensorSpec([None], tf.string),
             **{name: tf.TensorSpec([None, None], tf.string) for name in self.fields},
@@ -141,20 +169,12 @@ class TextRanker(tf.Module):
             TOKENS: tf.TensorSpec([None, None], tf.int32),
             **{name: tf.TensorSpec([None], tf.float32) for name in self.features},
         }
-        table = {
+        return {
             DEFAULT_SIGNATURE: (self._answer_scores, text),
             "rank": (self._answer_order, text),
             "rank_n": (self._answer_order, {**text, NUM_DOCUMENTS: tf.TensorSpec([None], tf.int32)}),
             "score_tokens": (self._answer_tokens, tokens),
         }
-        signatures = {
-            name: tf.function(call).get_concrete_function(
-                **{key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in specs.items()}
-            )
-            for name, (call, specs) in table.items()
-        }
-        signatures[PROTO_SIGNATURE] = self._build_proto_signature()
-        return signatures
 
     def _build_proto_signature(self) -> tf.types.experimental.ConcreteFunction:
         text = tf.io.FixedLenFeature([], tf.string, "")
@@ -181,7 +201,9 @@ class TextRanker(tf.Module):
         return {"scores": self.rank_scores(inputs[QUERY], *self._split(inputs), counts)}
 
     def _answer_order(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = self._answer_scores(**inputs)["scores"]
+        return self._order(self._answer_scores(**inputs)["scores"])
+
+    def _order(self, scores: tf.Tensor) -> dict[str, tf.Tensor]:
         order = tf.argsort(scores, direction="DESCENDING", stable=True)
         return {"scores": scores, "order": order, "sorted_scores": tf.gather(scores, order, batch_dims=1)}
 

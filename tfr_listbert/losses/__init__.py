@@ -1,7 +1,8 @@
-"""Ranking losses; importing this package registers them all."""
+"""Ranking and distillation losses; importing this package registers them all."""
 
 from tfr_listbert.losses import (  # noqa: F401  (each registers its losses)
     approx,
+    distillation,
     list_mle,
     list_net,
     pairwise,
@@ -11,6 +12,7 @@ from tfr_listbert.losses import (  # noqa: F401  (each registers its losses)
     softmax,
     yeti,
 )
+from tfr_listbert.losses.distillation import DistillationLoss, build_distillation_loss
 from tfr_listbert.losses.ranking_loss import RankingLoss, build_loss
 
-__all__ = ["RankingLoss", "build_loss"]
+__all__ = ["DistillationLoss", "RankingLoss", "build_distillation_loss", "build_loss"]

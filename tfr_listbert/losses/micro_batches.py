@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from tfr_listbert.losses.ranking_loss import RankingLoss
+ListLosses = Callable[[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
+"""(lists, scores [B, L], seed [2]) to the loss of each list [B]."""
 
 
 def sum_in_micro_batches(
-    loss: RankingLoss, lists: Mapping[str, tf.Tensor], scores: tf.Tensor, seed: tf.Tensor, micro_batch_lists: int
+    loss: ListLosses, lists: Mapping[str, tf.Tensor], scores: tf.Tensor, seed: tf.Tensor, micro_batch_lists: int
 ) -> tf.Tensor:
     """Returns the loss summed over all lists, float32 []; its gradient with respect to `scores` is computed with it.
 
@@ -19,19 +20,18 @@ def sum_in_micro_batches(
 
     Args:
         loss: the loss.
-        lists: `labels`, `mask`, `document_keys` and `weights` [B, L].
+        lists: what it reads, `mask` among it, by name, each [B, L].
         scores: float32 [B, L].
         seed: [2] int32.
         micro_batch_lists: lists computed at once.
     """
-    names = ("labels", "mask", "document_keys", "weights")
 
     @tf.custom_gradient
     def compute(scores: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def add(first: tf.Tensor, total: tf.Tensor, gradients: tf.TensorArray) -> tuple:
             part = slice(first, first + micro_batch_lists)
             slots = _count_slots(lists["mask"][part])
-            own = {name: lists[name][part, :slots] for name in names}
+            own = {name: values[part, :slots] for name, values in lists.items()}
             value, gradient = _differentiate(loss, own, scores[part, :slots], seed)
             gradient = tf.pad(gradient, [[0, 0], [0, tf.shape(scores)[1] - slots]])
             place = first // micro_batch_lists
@@ -55,10 +55,9 @@ def _count_slots(mask: tf.Tensor) -> tf.Tensor:
 
 
 def _differentiate(
-    loss: RankingLoss, lists: Mapping[str, tf.Tensor], scores: tf.Tensor, seed: tf.Tensor
+    loss: ListLosses, lists: Mapping[str, tf.Tensor], scores: tf.Tensor, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     with tf.GradientTape() as tape:
         tape.watch(scores)
-        losses = loss(lists["labels"], scores, lists["mask"], lists["document_keys"], seed, lists["weights"])
-        total = tf.reduce_sum(losses)
+        total = tf.reduce_sum(loss(lists, scores, seed))
     return total, tape.gradient(total, scores, unconnected_gradients=tf.UnconnectedGradients.ZERO)

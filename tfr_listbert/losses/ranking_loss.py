@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfr_listbert.config import build_dataclass
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.registry import LOSSES
+from tfr_listbert.registry import LOSSES, Registry
 from tfr_listbert.schema import InputError
 
 _REFUSED = {
@@ -97,7 +97,12 @@ def build_loss(key: str, options: Mapping[str, Any], setting: str = "loss") -> R
     """
     if key in _REFUSED:
         raise InputError(f"`{setting}` cannot be {key}: {_REFUSED[key]}.")
-    cls = LOSSES.get(key, setting)
+    return build_entry(LOSSES, key, options, setting)
+
+
+def build_entry(registry: Registry, key: str, options: Mapping[str, Any], setting: str) -> Any:
+    """Returns the loss called `key` in a registry of dataclasses; arguments and errors as of `build_loss`."""
+    cls = registry.get(key, setting)
     try:
         return build_dataclass(cls, options, "options")
     except InputError as error:

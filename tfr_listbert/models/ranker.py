@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_ranking as tfr
@@ -106,6 +107,10 @@ class RowScorer(tf.keras.layers.Layer):
     def _encode(self, tokens: tf.RaggedTensor, seed: tf.Tensor, training: bool | None) -> tf.Tensor:
         return encode_rows(self.encoder, tokens, self._widths, seed, training, self._max_tokens)
 
+    def list_objects(self) -> dict[str, Any]:
+        """Returns what checkpoints keep, by name."""
+        return {"encoder": self.encoder, "head": self.head, "feature_statistics": self.feature_statistics}
+
 
 class _ListScorer(tfr.keras.model.Scorer):
     """Puts the scores of rows into the slots of lists."""
@@ -120,12 +125,6 @@ class _ListScorer(tfr.keras.model.Scorer):
             context_features["tokens"], features=context_features["features"], seed=context_features["seed"]
         )
         return tf.scatter_nd(tf.where(mask), scores, tf.shape(mask, tf.int64))
-
-
-def score_batch(network: tf.keras.Model, batch: dict[str, tf.Tensor], seed: tf.Tensor, training: bool) -> tf.Tensor:
-    """Returns the scores [B, L] that a ranker gives a batch of `RowBatcher`; `seed` [2] int32 matters in training."""
-    inputs = {name: batch[name] for name in ("tokens", "features", "mask")}
-    return network({**inputs, "seed": seed}, training=training)
 
 
 def build_ranker(row_scorer: RowScorer, feature_count: int = 0) -> tf.keras.Model:

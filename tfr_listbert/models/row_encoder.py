@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -15,11 +16,12 @@ def encode_rows(
     seed: tf.Tensor,
     training: bool | None,
     max_tokens: int | None = None,
+    pooling: str = "first_token",
 ) -> tf.Tensor:
-    """Returns the vector of each row's first token, [N, H].
+    """Returns a vector of each row, [N, H].
 
     Args:
-        encoder: [N, T] tokens to [N, H] vectors of the first token, e.g. `RobertaEncoder`.
+        encoder: [N, T] tokens to vectors, e.g. `RobertaEncoder`.
         tokens: [N, (T)] int32.
         widths: ascending; rows are sorted into them, the last is the longest row that can come.
         seed: [2] int32, from which dropout masks are drawn.
@@ -27,14 +29,33 @@ def encode_rows(
         max_tokens: most tokens, padding included, of which activations are in memory at a time. Rows are then encoded
             chunk after chunk and, for the gradient, once more with the same masks: the same result in a third more
             time. When None, all rows at once.
+        pooling: the vector of the `first_token`, or the `mean` of those of the row's tokens.
     """
+    encode = functools.partial(encode_padded, encoder, pooling=pooling)
     if max_tokens is None:
-        return _encode_by_width(encoder, tokens, widths, seed, training)
-    return _encode_by_chunk(encoder, tokens, plan_chunks(tokens.row_lengths(), widths, max_tokens), seed, training)
+        return _encode_by_width(encoder, encode, tokens, widths, seed, training)
+    plan = plan_chunks(tokens.row_lengths(), widths, max_tokens)
+    return _encode_by_chunk(encoder, encode, tokens, plan, seed, training)
+
+
+def encode_padded(
+    encoder: tf.keras.layers.Layer,
+    dense: tf.Tensor,
+    seed: tf.Tensor,
+    training: bool | None,
+    pooling: str = "first_token",
+) -> tf.Tensor:
+    """Returns a vector of each row, [N, H], of padded rows `dense` [N, T] int32; the rest as of `encode_rows`."""
+    if pooling == "first_token":
+        return encoder(dense, seed=seed, training=training, first_token_only=True)
+    vectors = encoder(dense, seed=seed, training=training)  # [N, T, H]
+    is_real = tf.cast(dense != encoder.pad_id, vectors.dtype)[..., tf.newaxis]
+    return tf.math.divide_no_nan(tf.reduce_sum(vectors * is_real, axis=1), tf.reduce_sum(is_real, axis=1))
 
 
 def _encode_by_width(
     encoder: tf.keras.layers.Layer,
+    encode: Callable[..., tf.Tensor],
     tokens: tf.RaggedTensor,
     widths: Sequence[int],
     seed: tf.Tensor,
@@ -46,7 +67,7 @@ def _encode_by_width(
         rows = tf.where(bucket_of_row == bucket)[:, 0]
         dense = tf.gather(tokens, rows).to_tensor(encoder.pad_id, shape=[None, width])
         bucket_seed = tf.random.fold_in(seed, bucket)
-        vectors.append(encoder(dense, seed=bucket_seed, training=training, first_token_only=True))
+        vectors.append(encode(dense, bucket_seed, training))
         indices.append(tf.cast(rows, tf.int32))
     return tf.dynamic_stitch(indices, vectors)
 
@@ -94,17 +115,22 @@ def plan_chunks(lengths: tf.Tensor, widths: Sequence[int], max_tokens: int) -> C
 
 
 def _encode_by_chunk(
-    encoder: tf.keras.layers.Layer, tokens: tf.RaggedTensor, plan: ChunkPlan, seed: tf.Tensor, training: bool | None
+    encoder: tf.keras.layers.Layer,
+    encode: Callable[..., tf.Tensor],
+    tokens: tf.RaggedTensor,
+    plan: ChunkPlan,
+    seed: tf.Tensor,
+    training: bool | None,
 ) -> tf.Tensor:
     def read_rows(chunk: tf.Tensor) -> tf.Tensor:
         return plan.order[plan.starts[chunk] : plan.starts[chunk + 1]]
 
     def encode_chunk(chunk: tf.Tensor) -> tf.Tensor:
         dense = tf.gather(tokens, read_rows(chunk)).to_tensor(encoder.pad_id, shape=[None, None])
-        return encoder(dense, seed=tf.random.fold_in(seed, chunk), training=training, first_token_only=True)
+        return encode(dense, tf.random.fold_in(seed, chunk), training)
 
     @tf.custom_gradient
-    def encode(order: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple]]:
+    def encode_all(order: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple]]:
         def backward(upstream: tf.Tensor, variables: Sequence[tf.Variable] = ()) -> tuple[None, list[tf.Tensor]]:
             def differentiate(chunk: tf.Tensor) -> list[tf.Tensor]:
                 with tf.GradientTape() as tape:
@@ -118,7 +144,7 @@ def _encode_by_chunk(
         vectors = _concat_chunks(encode_chunk, chunks, encoder)
         return tf.gather(vectors, tf.math.invert_permutation(order)), backward
 
-    return encode(plan.order)
+    return encode_all(plan.order)
 
 
 def _concat_chunks(

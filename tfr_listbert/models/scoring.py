@@ -1,34 +1,59 @@
-"""Scores of a model for whole splits."""
+"""Scores of a model, ranker or student, for batches and for whole splits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
 from tfr_listbert.evaluation.metrics import ScoredList
-from tfr_listbert.models.ranker import score_batch
+
+ROW_INPUTS = ("tokens", "query_tokens", "features", "mask")
+"""What models take of a batch; `query_tokens` is in those of a student alone."""
+
+
+def score_batch(network: tf.keras.Model, batch: dict[str, tf.Tensor], seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """Returns the scores [B, L] that a model gives a batch of `RowBatcher`; `seed` [2] int32 matters in training."""
+    inputs = {name: batch[name] for name in ROW_INPUTS if name in batch}
+    return network({**inputs, "seed": seed}, training=training)
+
+
+class ListScorer:
+    """Scores whole datasets with a model; its graph is traced once."""
+
+    def __init__(self, network: tf.keras.Model):
+        """Scores with `network`, a ranker or a student."""
+        self._network = network
+        self._traces: dict[str, Callable[[dict[str, tf.Tensor]], tf.Tensor]] = {}
+
+    def _get_trace(self, spec: Any) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+        @tf.function(input_signature=[spec])
+        def score(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+            return score_batch(self._network, batch, seed=tf.zeros([2], tf.int32), training=False)
+
+        return self._traces.setdefault(str(spec), score)
+
+    def score(self, dataset: tf.data.Dataset) -> Iterator[ScoredList]:
+        """Yields each list of `dataset`, batches of `RowBatcher`, with the scores that the model gives it."""
+        score = self._get_trace(dataset.element_spec)
+        for batch in dataset:
+            scores = score(batch).numpy()
+            arrays = {name: batch[name].numpy() for name in ("mask", "labels", "document_ids", "query_ids")}
+            for row, mask in enumerate(arrays["mask"]):
+                yield ScoredList(
+                    query_id=arrays["query_ids"][row].decode(),
+                    document_ids=[name.decode() for name in arrays["document_ids"][row][mask]],
+                    labels=arrays["labels"][row][mask],
+                    scores=scores[row][mask],
+                )
 
 
 def score_lists(network: tf.keras.Model, dataset: tf.data.Dataset) -> Iterator[ScoredList]:
     """Yields each list of `dataset` with the scores that `network` gives it.
 
     Args:
-        network: as `build_ranker` gives it.
+        network: a ranker or a student.
         dataset: batches of `RowBatcher`.
     """
-
-    @tf.function(input_signature=[dataset.element_spec])
-    def score(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        return score_batch(network, batch, seed=tf.zeros([2], tf.int32), training=False)
-
-    for batch in dataset:
-        scores = score(batch).numpy()
-        arrays = {name: batch[name].numpy() for name in ("mask", "labels", "document_ids", "query_ids")}
-        for row, mask in enumerate(arrays["mask"]):
-            yield ScoredList(
-                query_id=arrays["query_ids"][row].decode(),
-                document_ids=[name.decode() for name in arrays["document_ids"][row][mask]],
-                labels=arrays["labels"][row][mask],
-                scores=scores[row][mask],
-            )
+    return ListScorer(network).score(dataset)

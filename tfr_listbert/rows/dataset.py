@@ -7,7 +7,7 @@ import dataclasses
 import tensorflow as tf
 
 from tfr_listbert.lists.elwc import list_shards, parse_lists
-from tfr_listbert.schema import DOCUMENT_ID, LABEL, QUERY, QUERY_ID, WEIGHT
+from tfr_listbert.schema import DOCUMENT_ID, IS_JUDGED, LABEL, QUERY, QUERY_ID, TEACHER_SCORE, WEIGHT
 from tfr_listbert.text.packing import RowPacker
 
 SHUFFLE_LISTS = 10_000
@@ -22,11 +22,20 @@ class RowBatcher:
         packer: text to token rows.
         fields: text fields that the packer reads.
         features: numeric features of the model, in its order.
+        is_apart: whether queries and documents make rows of their own, as a student takes them.
+        has_teacher: whether the lists carry a teacher's scores, to be returned.
     """
 
     packer: RowPacker
     fields: tuple[str, ...]
     features: tuple[str, ...]
+    is_apart: bool = False
+    has_teacher: bool = False
+
+    @property
+    def read_features(self) -> tuple[str, ...]:
+        """Numeric features that lists must have."""
+        return (*self.features, TEACHER_SCORE, IS_JUDGED) if self.has_teacher else self.features
 
     def __call__(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the batch of `serialized` [B] string.
@@ -34,15 +43,16 @@ class RowBatcher:
         Returns:
             `tokens` [N, (T)] int32 and `features` [N, F] float32, one row per document, list by list; `mask` [B, L]
             bool; `labels`, `weights` [B, L] float32; `document_keys` [B, L] int64, a hash of query and document id;
-            `document_ids` [B, L] string; `query_ids` [B] string.
+            `document_ids` [B, L] string; `query_ids` [B] string. Where queries are apart, `query_tokens` [B, (T)] int32
+            too; where there is a teacher, `teacher_scores` [B, L] float32 and `is_judged` [B, L] bool.
         """
-        lists = parse_lists(serialized, self.fields, self.features)
+        lists = parse_lists(serialized, self.fields, self.read_features)
         mask = lists["mask"]
         columns = [tf.boolean_mask(lists[name], mask) for name in self.features]
         queries = tf.broadcast_to(lists[QUERY][:, tf.newaxis], tf.shape(mask))
         keys = tf.strings.join([queries, lists[DOCUMENT_ID]], separator="\x1f")
         return {
-            "tokens": self.packer.pack(lists[QUERY], {name: lists[name] for name in self.fields}, mask),
+            **self._pack(lists),
             "features": tf.stack(columns, axis=1) if columns else tf.zeros([tf.math.count_nonzero(mask), 0]),
             "mask": mask,
             "labels": lists[LABEL],
@@ -50,7 +60,22 @@ class RowBatcher:
             "document_keys": tf.strings.to_hash_bucket_fast(keys, tf.int64.max),
             "document_ids": lists[DOCUMENT_ID],
             "query_ids": lists[QUERY_ID],
+            **self._read_teacher(lists),
         }
+
+    def _pack(self, lists: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        fields, mask = {name: lists[name] for name in self.fields}, lists["mask"]
+        if not self.is_apart:
+            return {"tokens": self.packer.pack(lists[QUERY], fields, mask)}
+        return {
+            "tokens": self.packer.pack_documents(fields, mask),
+            "query_tokens": self.packer.pack_queries(lists[QUERY]),
+        }
+
+    def _read_teacher(self, lists: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        if not self.has_teacher:
+            return {}
+        return {"teacher_scores": lists[TEACHER_SCORE], "is_judged": lists[IS_JUDGED] > 0}
 
 
 def count_lists(lists: str, split: str) -> int:
@@ -69,7 +94,7 @@ def build_dataset(lists: str, split: str, batcher: RowBatcher, batch_lists: int)
     Raises:
         InputError: as `list_shards`.
     """
-    shards = list_shards(lists, split, batcher.fields, batcher.features)
+    shards = list_shards(lists, split, batcher.fields, batcher.read_features)
     serialized = tf.data.TFRecordDataset(shards).batch(batch_lists)
     return serialized.map(batcher, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
@@ -101,7 +126,7 @@ def build_training_dataset(lists: str, batcher: RowBatcher, order: TrainingOrder
     Raises:
         InputError: as `list_shards`.
     """
-    shards = list_shards(lists, "train", batcher.fields, batcher.features)
+    shards = list_shards(lists, "train", batcher.fields, batcher.read_features)
 
     def read_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         records = tf.data.TFRecordDataset(tf.random.experimental.stateless_shuffle(shards, [order.seed, epoch]))

@@ -81,6 +81,21 @@ def read_progress(run: str | Path) -> Progress:
     return Progress(**json.loads(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/VARIABLE_VALUE")))
 
 
+def find_checkpoint(run: str | Path, which: str) -> Path:
+    """Returns the path of a run folder's checkpoint, `best` or `last`, without its files' endings.
+
+    Raises:
+        InputError: if there is none.
+    """
+    folder = Path(run) / _FOLDERS[which]
+    path = tf.train.latest_checkpoint(str(folder))
+    if path is None:
+        raise InputError(
+            f"There is no checkpoint in {folder}; the run has not got that far, or `train.run` is another."
+        )
+    return Path(path)
+
+
 def restore_objects(run: str | Path, which: str, **objects: Any) -> None:
     """Restores objects of a run folder's model, all of their weights.
 
@@ -92,14 +107,9 @@ def restore_objects(run: str | Path, which: str, **objects: Any) -> None:
     Raises:
         InputError: if there is no such checkpoint, or its weights do not fit.
     """
-    folder = Path(run) / _FOLDERS[which]
-    path = tf.train.latest_checkpoint(str(folder))
-    if path is None:
-        raise InputError(
-            f"There is no checkpoint in {folder}; the run has not got that far, or `train.run` is another."
-        )
+    path = find_checkpoint(run, which)
     try:
-        status = tf.train.Checkpoint(**objects).restore(path)
+        status = tf.train.Checkpoint(**objects).restore(str(path))
         status.assert_existing_objects_matched().expect_partial()
     except (ValueError, AssertionError) as error:
         raise InputError(f"The weights in {path} do not fit this model: {error}") from None

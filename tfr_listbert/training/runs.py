@@ -7,6 +7,7 @@ from), `best/` (to use), `metrics.json` and `tensorboard/`.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -19,16 +20,22 @@ import tensorflow as tf
 from tfr_listbert.config import Config, EncoderConfig, read_config, write_config
 from tfr_listbert.encoders.roberta import resolve_shape
 from tfr_listbert.models.ranker import RowScorer, build_ranker
+from tfr_listbert.models.student import StudentModel, Tower, TwoTowers
 from tfr_listbert.registry import ENCODERS
 from tfr_listbert.rows.dataset import RowBatcher
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.packing import RowPacker
 from tfr_listbert.text.tokenizer import read_tokenizer
-from tfr_listbert.training.checkpoints import restore_objects
+from tfr_listbert.training.checkpoints import find_checkpoint, restore_objects
 
 FIXED_SECTIONS = ("data", "text", "encoder", "model", "loss", "train")
 """Sections that decide a run's weights; a run goes on only under the same."""
+
+
+def list_fixed_sections(config: Config) -> tuple[str, ...]:
+    """Returns the sections that decide the weights of the run of `config`."""
+    return (*FIXED_SECTIONS, "teacher") if config.loss.terms else FIXED_SECTIONS
 
 
 def open_run(config: Config, measure: Callable[[], RowProfile]) -> RowProfile:
@@ -48,7 +55,7 @@ def open_run(config: Config, measure: Callable[[], RowProfile]) -> RowProfile:
     def write_profile(run: Path) -> None:
         (run / "rows.json").write_text(json.dumps(dataclasses.asdict(measure())) + "\n")
 
-    return read_profile(open_folder(config, FIXED_SECTIONS, write_profile))
+    return read_profile(open_folder(config, list_fixed_sections(config), write_profile))
 
 
 def open_folder(config: Config, sections: Sequence[str], prepare: Callable[[Path], None]) -> Path:
@@ -106,6 +113,8 @@ def write_metrics(run: str | Path, metrics: dict[str, Any]) -> None:
 def adopt_initial(config: Config) -> Config:
     """Returns `config` with the shape of the encoder to start from, if `encoder.initial` names one.
 
+    It may have fewer layers than that one, whose first layers it then starts from.
+
     Raises:
         InputError: if it names no run, the config asks for another shape, or the tokenizers differ.
     """
@@ -119,13 +128,13 @@ def adopt_initial(config: Config) -> Config:
     numbers = dataclasses.asdict(shape)
     own = {name: getattr(config.encoder, name) or number for name, number in numbers.items()}
     asked = resolve_shape(config.encoder if config.encoder.size else dataclasses.replace(config.encoder, **own))
-    if asked != shape:
+    if asked != dataclasses.replace(shape, layers=min(asked.layers, shape.layers)):
         raise InputError(
-            f"`encoder` must be of the shape of `encoder.initial` {initial}, {shape}, or leave its size and numbers "
-            f"empty; got {asked}."
+            f"`encoder` must be of the shape of `encoder.initial` {initial}, {shape}, with as many layers or fewer, or "
+            f"leave its size and numbers empty; got {asked}."
         )
     _require_same_tokenizer(Path(config.text.folder), initial / "tokenizer")
-    encoder = dataclasses.replace(config.encoder, size=found.size, **numbers)
+    encoder = dataclasses.replace(config.encoder, size=found.size, **numbers | {"layers": asked.layers})
     return dataclasses.replace(config, encoder=encoder)
 
 
@@ -167,33 +176,37 @@ def build_encoder(config: EncoderConfig, tokenizer: tf.Module, row_tokens: int) 
 
 @dataclasses.dataclass(frozen=True)
 class Ranker:
-    """A ranker with all that it needs to score raw text.
+    """A ranker or a student with all that it needs to score raw text.
 
     Attributes:
         config: the config that it was trained with.
         batcher: serialized lists to rows.
-        row_scorer: rows to scores.
-        network: rows to scores in lists; a TF-Ranking scoring model.
+        row_scorer: rows to scores; a student's two towers.
+        network: rows to scores in lists; a ranker's is a TF-Ranking scoring model.
     """
 
     config: Config
     batcher: RowBatcher
-    row_scorer: RowScorer
+    row_scorer: RowScorer | TwoTowers
     network: tf.keras.Model
 
 
 def build_batcher(config: Config, tokenizer: tf.Module) -> RowBatcher:
     """Returns what makes rows of lists under `config`."""
     packer = RowPacker(tokenizer, config.text.query_tokens, config.text.fields)
-    return RowBatcher(packer, tuple(field.name for field in config.text.fields), config.model.features)
+    fields = tuple(field.name for field in config.text.fields)
+    return RowBatcher(packer, fields, config.model.features, is_apart=config.model.is_student)
 
 
 def build_run_ranker(config: Config, batcher: RowBatcher, profile: RowProfile) -> Ranker:
-    """Returns the ranker of `config` with initial weights.
+    """Returns the ranker, or student, of `config` with initial weights.
 
     Raises:
         InputError: as `build_encoder`.
     """
+    if config.model.is_student:
+        towers = _build_towers(config, batcher.packer.tokenizer, profile)
+        return Ranker(config, batcher, towers, StudentModel(towers))
     features = len(config.model.features)
     encoder = build_encoder(config.encoder, batcher.packer.tokenizer, config.text.row_tokens)
     row_scorer = RowScorer(
@@ -203,8 +216,27 @@ def build_run_ranker(config: Config, batcher: RowBatcher, profile: RowProfile) -
     return Ranker(config, batcher, row_scorer, build_ranker(row_scorer, features))
 
 
+def _build_towers(config: Config, tokenizer: tf.Module, profile: RowProfile) -> TwoTowers:
+    model, text = config.model, config.text
+    longest = max(text.query_tokens + 2, text.document_tokens)
+    encoder = build_encoder(config.encoder, tokenizer, longest)
+    query_encoder = encoder if model.is_shared else build_encoder(config.encoder, tokenizer, longest)
+    settings = (model.pooling, model.dropout_rate)
+    return TwoTowers(
+        Tower(query_encoder, model.vector_size, (), *settings, name="query_tower"),
+        Tower(
+            encoder,
+            model.vector_size,
+            profile.widths,
+            *settings,
+            max_tokens=config.train.max_tokens_in_memory,
+            name="document_tower",
+        ),
+    )
+
+
 def read_ranker(run: str | Path, checkpoint: str = "best") -> Ranker:
-    """Returns the trained ranker of a run folder.
+    """Returns the trained ranker, or student, of a run folder.
 
     Args:
         run: run folder.
@@ -219,14 +251,21 @@ def read_ranker(run: str | Path, checkpoint: str = "best") -> Ranker:
     config = read_config(run / "config.yaml")
     config = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, initial=None))
     ranker = build_run_ranker(config, build_batcher(config, read_tokenizer(run / "tokenizer")), read_profile(run))
-    restore_objects(run, checkpoint, **list_model_objects(ranker.row_scorer))
+    restore_objects(run, checkpoint, **ranker.row_scorer.list_objects())
     return ranker
 
 
-def list_model_objects(row_scorer: RowScorer) -> dict[str, Any]:
-    """Returns the objects of a ranker that checkpoints keep, by name."""
-    return {
-        "encoder": row_scorer.encoder,
-        "head": row_scorer.head,
-        "feature_statistics": row_scorer.feature_statistics,
-    }
+def compute_version(run: str | Path, checkpoint: str = "best") -> str:
+    """Returns a name of a trained model: a hash of its weights, its tokenizer and how it cuts text.
+
+    Raises:
+        InputError: if the run has no such checkpoint.
+    """
+    run = Path(run)
+    digest = hashlib.sha256(find_checkpoint(run, checkpoint).with_suffix(".data-00000-of-00001").read_bytes())
+    config = read_config(run / "config.yaml")
+    fields = [dataclasses.asdict(field) for field in config.text.fields]
+    digest.update(json.dumps([fields, config.text.query_tokens, config.model.pooling]).encode())
+    for path in sorted((run / "tokenizer").glob("*")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -33,6 +33,24 @@ def test_outputs_are_held_against_the_export(name, value, fault):
     assert fault in found if fault else found == ""
 
 
+FOUND = GoldenRequest("s", "search", {}, {"document_ids": [["a", "b", "c"]], "scores": [[2.0, 1.0, 1.0]]})
+
+
+@pytest.mark.parametrize(
+    ("ids", "fault"),
+    [
+        (["a", "c", "b"], ""),
+        (["a", "b", "d"], ""),  # it may score as the last one does
+        (["b", "a", "c"], "has 'b' where 'a' should be"),
+        (["d", "b", "c"], "has 'd' where 'a' should be"),
+        (["a", "b"], "has shape (1, 2) instead of (1, 3)"),
+    ],
+)
+def test_found_documents_are_held_against_the_export(ids, fault):
+    found = FOUND.find_fault({**FOUND.outputs, "document_ids": [ids]})
+    assert fault in found if fault else found == ""
+
+
 def test_missing_output_is_a_fault_and_a_single_one_needs_no_name():
     assert "instead of ['order', 'scores', 'sorted_scores']" in RANKED.find_fault({"scores": SCORES})
     assert GoldenRequest("s", "serving_default", {}, {"scores": SCORES}).find_fault({"": SCORES}) == ""

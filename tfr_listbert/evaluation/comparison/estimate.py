@@ -12,13 +12,12 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.comparison.plan import Run
-from tfr_listbert.losses import build_loss
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset, count_lists
 from tfr_listbert.rows.profile import measure_rows
 from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
-from tfr_listbert.training.ranking import build_objective
 from tfr_listbert.training.runs import adopt_initial, build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
 
@@ -52,7 +51,7 @@ def measure_speed(config: Config) -> Speed:
     dataset = build_dataset(config.data.lists, "train", batcher, config.train.batch_lists)
     profile = measure_rows(dataset, config.model.features, config.model.buckets, config.text.row_tokens)
     ranker = build_run_ranker(config, batcher, profile)
-    objective = build_objective(build_loss(config.loss.loss, config.loss.options))
+    objective = build_objective(build_terms(config.loss))
     model = TrainingModel(ranker.network, objective, config.train.seed, config.train.gradient_clip_norm)
     model.compile(optimizer=build_optimizer(config.train, _STEPS_TIMED))
     clock = _StepClock()

@@ -25,7 +25,7 @@ from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import DivergedError, InputError
 from tfr_listbert.training.checkpoints import read_progress
 from tfr_listbert.training.ranking import train_ranker
-from tfr_listbert.training.runs import FIXED_SECTIONS, read_ranker
+from tfr_listbert.training.runs import list_fixed_sections, read_ranker
 
 OUTCOME_FILE = "outcome.json"
 SCORES_FILE = "test_scores.npz"
@@ -76,7 +76,7 @@ def read_outcome(run: Run) -> Outcome | None:
 
 
 def _describe_settings(config: Config) -> dict[str, Any]:
-    settings = {section: dataclasses.asdict(getattr(config, section)) for section in FIXED_SECTIONS}
+    settings = {section: dataclasses.asdict(getattr(config, section)) for section in list_fixed_sections(config)}
     del settings["train"]["run"]  # a comparison may be moved
     return json.loads(json.dumps(settings, default=str))
 

@@ -1,0 +1,142 @@
+"""Distils a teacher into students, one per loss, and says in a table what each keeps of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfr_listbert.config import Config
+from tfr_listbert.distillation.students import choose_rate, plan_students, train_students
+from tfr_listbert.distillation.teacher_scores import score_training_lists
+from tfr_listbert.evaluation.comparison.plan import Run
+from tfr_listbert.evaluation.comparison.runs import read_outcome, read_scores
+from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
+from tfr_listbert.evaluation.significance import bootstrap_interval, bootstrap_ratio, paired_randomization_test
+from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.models.scoring import score_lists
+from tfr_listbert.rows.dataset import build_dataset
+from tfr_listbert.schema import RankedList
+from tfr_listbert.training.runs import read_ranker
+
+TEACHER = "teacher"
+METRIC = "ndcg_10"
+RESULTS_FILE = "results.json"
+TABLE_FILE = "table.md"
+
+
+def distill_ranker(config: Config) -> None:
+    """Scores the training lists, trains the students of `distill.losses`, and writes and prints their table.
+
+    What has been done by an earlier call is not done again.
+
+    Raises:
+        InputError: if teacher, lists or settings are missing or do not fit, or a student's training failed.
+    """
+    plan = plan_students(config)
+    score_training_lists(config)
+    train_students([run for runs in plan.values() for run in runs])
+    chosen = {name: choose_rate(runs) for name, runs in plan.items()}
+    lists = _read_test_lists(config)
+    scored = {TEACHER: _score_teacher(config), **{name: read_scores(run) for name, run in chosen.items()}}
+    values = {name: _measure(config, one, lists) for name, one in scored.items()}
+    results = compare_with_teacher(values, config.distill.undistilled, config.evaluate.resamples, config.evaluate.seed)
+    results = {name: row | _describe_run(chosen.get(name)) for name, row in results.items()}
+    table = format_table(results, config)
+    _write(Path(config.distill.output), results, table)
+    print(table)
+
+
+def _read_test_lists(config: Config) -> list[RankedList]:
+    lists = list(read_lists(config.data.lists, "test"))
+    judgements = config.evaluate.judgements
+    return lists if judgements is None else judge_lists(lists, read_judgements(judgements))
+
+
+def _score_teacher(config: Config) -> list[ScoredList]:
+    teacher = read_ranker(config.teacher.run, config.teacher.checkpoint)
+    dataset = build_dataset(config.data.lists, "test", teacher.batcher, config.evaluate.batch_lists)
+    return list(score_lists(teacher.network, dataset))
+
+
+def _measure(config: Config, scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> np.ndarray:
+    labels = [np.array([document.label for document in one.documents]) for one in lists]
+    judged = [dataclasses.replace(one, labels=own) for one, own in zip(scored, labels, strict=True)]
+    return compute_metrics(judged, config.evaluate.relevant_from)[METRIC]
+
+
+def compare_with_teacher(
+    values: Mapping[str, np.ndarray], undistilled: str, resamples: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Returns what each system keeps of the teacher and closes of the gap to it.
+
+    Args:
+        values: metric of each test list by system, the teacher's among them.
+        undistilled: the student trained on labels alone.
+        resamples: of each test and interval.
+        seed: decides them.
+
+    Returns:
+        By system `mean` and `interval`; of students also `kept` (share of the teacher's mean) and, of those that are
+        distilled, `closed` (share of the teacher's lead over the undistilled one) and `p` of differing from the latter,
+        the shares each with an `_interval` at 95 % over queries.
+    """
+    teacher, start = values[TEACHER], values[undistilled]
+    results = {}
+    for name, own in values.items():
+        row = {"mean": float(own.mean()), "interval": bootstrap_interval(own, resamples, seed)}
+        if name != TEACHER:
+            row["kept"] = float(own.mean() / teacher.mean())
+            row["kept_interval"] = bootstrap_ratio(own, teacher, resamples, seed)
+        if name not in (TEACHER, undistilled):
+            row["closed"] = float((own - start).mean() / (teacher - start).mean())
+            row["closed_interval"] = bootstrap_ratio(own - start, teacher - start, resamples, seed)
+            row["p"] = paired_randomization_test(own, start, resamples, seed)
+        results[name] = row
+    return results
+
+
+def _describe_run(run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {}
+    outcome = read_outcome(run)
+    best = {"validation": outcome.best_value, "step": outcome.best_step, "seconds": outcome.seconds}
+    return {"run": str(run.folder), "rate": run.trial.learning_rate, **best}
+
+
+def format_table(results: Mapping[str, Mapping[str, Any]], config: Config) -> str:
+    """Returns the results as a table in Markdown."""
+    lines = [
+        "| system | rate | NDCG@10 | 95 % interval | of the teacher | 95 % interval | gap closed | 95 % interval | p |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in results.items():
+        cells = [name, f"{row['rate']:g}" if "rate" in row else "", f"{row['mean']:.4f}", _format(row["interval"], 4)]
+        for share in ("kept", "closed"):
+            cells += [f"{row[share]:.1%}", _format(row[f"{share}_interval"], 3)] if share in row else ["", ""]
+        cells.append(f"{row['p']:.4f}" if "p" in row else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    note = (
+        f"NDCG@10 on the test lists of {config.data.lists}"
+        f"{' with the grades of ' + config.evaluate.judgements if config.evaluate.judgements else ''}; rates chosen on "
+        f"the validation lists. Gap: the teacher's lead over `{config.distill.undistilled}`; p: of no difference from "
+        "that student (paired randomization)."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _format(interval: tuple[float, float], digits: int) -> str:
+    return f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+
+
+def _write(folder: Path, results: Mapping[str, Any], table: str) -> None:
+    for file, text in {RESULTS_FILE: json.dumps(results, indent=1), TABLE_FILE: table}.items():
+        partial = folder / f".{file}.partial"
+        partial.write_text(text + "\n", encoding="utf-8")
+        os.rename(partial, folder / file)

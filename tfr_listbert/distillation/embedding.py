@@ -1,0 +1,120 @@
+"""Embeds a catalogue: only products whose text has changed since the last time."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tqdm
+
+from tfr_listbert.config import Config
+from tfr_listbert.distillation.encoding import StudentEncoder
+from tfr_listbert.distillation.vectors import VECTORS_FILE, StoredVectors, VectorWriter, read_vectors
+from tfr_listbert.lists.catalogue import read_catalogue, read_listed_documents
+from tfr_listbert.lists.folders import replace_folder
+from tfr_listbert.schema import Document, InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedded:
+    """What a call has done.
+
+    Attributes:
+        stored: the vectors.
+        encoded: documents that were encoded.
+        kept: documents whose vectors are those of before.
+        removed: documents of before that are no more.
+    """
+
+    stored: StoredVectors
+    encoded: int
+    kept: int
+    removed: int
+
+
+def embed_documents(config: Config) -> Embedded:
+    """Writes the vectors that the student in `train.run` gives a catalogue to `vectors.output`.
+
+    Where the folder holds vectors of the same student and type, those of documents with the same text are kept. The
+    folder is made beside and takes its place when it is whole.
+
+    Raises:
+        InputError: if student or catalogue are missing or broken, or the catalogue's ids are not all there and
+            different.
+    """
+    settings = config.vectors
+    encoder = StudentEncoder(config.train.run, config.evaluate.checkpoint)
+    documents = _read_documents(config, encoder.fields)
+    known = _read_known(config, encoder)
+    reuse = _Reuse(encoder, known, settings.batch_documents)
+    with replace_folder(settings.output, VECTORS_FILE, "vectors.output") as folder:
+        writer = VectorWriter(folder, encoder.version, settings.dtype, encoder.vector_size)
+        progress = tqdm.tqdm(desc="embed", unit="document", mininterval=2)
+        while part := list(itertools.islice(documents, settings.shard_documents)):
+            writer.write(*reuse.embed(part))
+            progress.update(len(part))
+        writer.close()
+    stored = read_vectors(settings.output)
+    removed = (known.count if known else 0) - reuse.kept - reuse.changed
+    embedded = Embedded(stored, reuse.encoded, reuse.kept, removed)
+    print(
+        f"{settings.output}: {stored.count} vectors of {stored.vector_size} {stored.dtype} numbers; {embedded.encoded} "
+        f"encoded, {embedded.kept} kept, {embedded.removed} removed. Student {config.train.run}, version "
+        f"{encoder.version}."
+    )
+    return embedded
+
+
+def _read_documents(config: Config, fields: Sequence[str]) -> Iterator[Document]:
+    settings = config.vectors
+    if settings.catalogue is None:
+        return iter(read_listed_documents(config.data.lists, fields))
+    return read_catalogue(settings.catalogue, settings.columns, fields)
+
+
+def _read_known(config: Config, encoder: StudentEncoder) -> StoredVectors | None:
+    """Returns the vectors that are there, if they are of the same student and type."""
+    with contextlib.suppress(InputError):
+        stored = read_vectors(config.vectors.output, encoder.version)
+        return stored if stored.dtype == config.vectors.dtype else None
+    return None
+
+
+def hash_text(document: Document, fields: Sequence[str]) -> int:
+    """Returns a hash of the texts of a document that a student reads, 64 bits."""
+    texts = json.dumps([document.fields.get(name, "") for name in fields])
+    return int.from_bytes(hashlib.blake2b(texts.encode(), digest_size=8).digest(), "big")
+
+
+class _Reuse:
+    """Vectors of before where the text is the same, new ones elsewhere."""
+
+    def __init__(self, encoder: StudentEncoder, known: StoredVectors | None, batch_documents: int):
+        self._encoder, self._batch_documents = encoder, batch_documents
+        self._places = known.index() if known else {}
+        self._shards = list(known.open_shards()) if known else []
+        self.encoded = self.kept = self.changed = 0
+
+    def embed(self, documents: Sequence[Document]) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Returns ids, hashes and vectors of documents."""
+        hashes = [hash_text(document, self._encoder.fields) for document in documents]
+        vectors = np.zeros((len(documents), self._encoder.vector_size), np.float32)
+        waiting = []
+        for row, (document, digest) in enumerate(zip(documents, hashes, strict=True)):
+            place = self._places.get(document.document_id)
+            if place is not None and place[2] == digest:
+                vectors[row] = self._shards[place[0]][place[1]]
+                self.kept += 1
+            else:
+                waiting.append(row)
+                self.changed += place is not None
+        for start in range(0, len(waiting), self._batch_documents):
+            rows = waiting[start : start + self._batch_documents]
+            vectors[rows] = self._encoder.encode_documents([documents[row] for row in rows])
+        self.encoded += len(waiting)
+        return [document.document_id for document in documents], np.array(hashes, np.uint64), vectors

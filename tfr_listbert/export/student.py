@@ -1,0 +1,77 @@
+"""A student made ready for its export, and the requests on which it is tried."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from tfr_listbert.config import Config
+from tfr_listbert.distillation.vectors import read_vectors
+from tfr_listbert.export.requests import RequestBuilder, ServedRequest
+from tfr_listbert.export.student_signatures import DOCUMENT_IDS, RESULTS, TextStudent, VectorTable
+from tfr_listbert.schema import QUERY, RankedList
+from tfr_listbert.training.runs import Ranker, compute_version
+
+
+def build_text_student(config: Config, student: Ranker) -> TextStudent:
+    """Returns a trained student as it is exported, with the vectors in `export.vectors` if there are any.
+
+    Raises:
+        InputError: if the vectors are not whole or not of this student.
+    """
+    table = None
+    if config.export.vectors is not None:
+        stored = read_vectors(config.export.vectors, compute_version(config.train.run, config.evaluate.checkpoint))
+        table = VectorTable(stored.read_ids(), stored.read_vectors())
+    batcher = student.batcher
+    return TextStudent(batcher.packer, student.row_scorer, batcher.fields, table, config.export.search_results)
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentRequestBuilder(RequestBuilder):
+    """Builds requests for a student.
+
+    Attributes:
+        has_vectors: whether it ranks documents by their ids.
+    """
+
+    has_vectors: bool = False
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """Names of the signatures."""
+        others = tuple(name for name in super().signatures if name != "score_tokens")
+        return others + ("encode_query", "encode_document") + (("rank_ids", "search") if self.has_vectors else ())
+
+    @property
+    def timed_signature(self) -> str:
+        """The signature whose latency is measured."""
+        return "rank_ids" if self.has_vectors else super().timed_signature
+
+    def ask(self, name: str, signature_name: str, lists: Sequence[RankedList]) -> ServedRequest:
+        """Returns a request of a signature for some lists."""
+        columns = self.build_columns(lists)
+        if signature_name == "encode_query":
+            return ServedRequest(name, signature_name, {QUERY: columns[QUERY]})
+        if signature_name == "encode_document":
+            inputs = {field: [text for row in columns[field] for text in row] for field in self.fields}
+            return ServedRequest(name, signature_name, inputs)
+        if signature_name == "rank_ids":
+            slots = max(len(one.documents) for one in lists)
+            ids = [[document.document_id for document in one.documents] for one in lists]
+            padded = [[*row, *[""] * (slots - len(row))] for row in ids]
+            return ServedRequest(name, signature_name, {QUERY: columns[QUERY], DOCUMENT_IDS: padded})
+        if signature_name == "search":
+            return ServedRequest(name, signature_name, {QUERY: columns[QUERY], RESULTS: [0] * len(lists)})
+        return super().ask(name, signature_name, lists)
+
+    def build_bad(self, good: ServedRequest) -> list[ServedRequest]:
+        """Returns requests that must be refused, made of a good one of `serving_default`."""
+        bad = [one for one in super().build_bad(good) if one.signature_name != "score_tokens"]
+        if self.has_vectors:
+            queries, ids = good.inputs[QUERY], [["a"]] * len(good.inputs[QUERY])
+            bad += [
+                ServedRequest("fewer queries than lists of ids", "rank_ids", {QUERY: queries[:1], DOCUMENT_IDS: ids}),
+                ServedRequest("less than no results", "search", {QUERY: queries[:1], RESULTS: [-1]}),
+            ]
+        return bad

@@ -1,0 +1,197 @@
+"""What a served student answers: raw text or ids of stored vectors in, scores out, by signature."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfr_listbert.export.signatures import NUM_DOCUMENTS, Signature, TextRanker
+from tfr_listbert.models.student import TwoTowers
+from tfr_listbert.schema import PADDING_SCORE, QUERY, InputError
+from tfr_listbert.text.packing import RowPacker
+
+DOCUMENT_IDS = "document_ids"
+RESULTS = "results"
+
+UNKNOWN_SCORE = PADDING_SCORE / 2
+"""Score of an id without a vector: below any real document, above padding."""
+
+
+class VectorTable(tf.Module):
+    """A catalogue's vectors within a model, found by their ids.
+
+    Attributes:
+        vectors: [C + 1, V], the last row zeros, for ids that are not known.
+        ids: [C] string.
+    """
+
+    def __init__(self, ids: Sequence[str], vectors: np.ndarray):
+        """Takes over the vectors [C, V] of the documents `ids`, all different.
+
+        Raises:
+            InputError: if an id has a line break, which the lookup's file cannot hold.
+        """
+        super().__init__(name="vector_table")
+        wrong = [one for one in ids if "\n" in one or "\r" in one]
+        if wrong:
+            raise InputError(f"A document's id in an export must not have a line break, got {wrong[0]!r}.")
+        self.size = len(ids)
+        zeros = np.zeros((1, vectors.shape[1]), vectors.dtype)
+        self.vectors = tf.Variable(np.concatenate([vectors, zeros]), trainable=False, name="vectors")
+        self.ids = tf.Variable(np.array(ids, object), dtype=tf.string, trainable=False, name="ids")
+        self._scratch = tempfile.TemporaryDirectory()
+        path = Path(self._scratch.name) / "document_ids.txt"
+        path.write_text("".join(f"{one}\n" for one in ids), encoding="utf-8")
+        lines, numbers = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+        initializer = tf.lookup.TextFileInitializer(str(path), tf.string, lines, tf.int64, numbers)
+        self._rows = tf.lookup.StaticHashTable(initializer, default_value=self.size)
+
+    def find(self, document_ids: tf.Tensor) -> tf.Tensor:
+        """Returns the row of each id, int64 of the same shape; `size` for those that are not known."""
+        return self._rows.lookup(document_ids)
+
+    def score(self, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the scores [B, L] of the documents in `rows` [B, L] for queries [B, V]."""
+        documents = tf.cast(tf.gather(self.vectors, rows), tf.float32)  # [B, L, V]
+        return tf.linalg.matvec(documents, queries)
+
+    def search(self, queries: tf.Tensor, results: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns scores and rows [B, K] of the K best of all documents for queries [B, V], exactly."""
+        documents = tf.cast(self.vectors[: self.size], tf.float32)
+        scores = tf.matmul(queries, documents, transpose_b=True)  # [B, C]
+        return tf.math.top_k(scores, tf.minimum(results, self.size))
+
+
+class TextStudent(TextRanker):
+    """Tokenizer, packing and two towers in one, fed with raw text or, where there are stored vectors, with ids."""
+
+    def __init__(
+        self,
+        packer: RowPacker,
+        towers: TwoTowers,
+        fields: Sequence[str],
+        table: VectorTable | None = None,
+        results: int = 10,
+    ):
+        """Puts the parts together.
+
+        Args:
+            packer: text to token rows.
+            towers: rows to vectors.
+            fields: names of the text fields that `packer` reads.
+            table: stored vectors of the same towers; without them there is no `rank_ids` and no `search`.
+            results: documents that `search` finds where a request does not say.
+
+        Raises:
+            InputError: if a field has the name of another input of a signature.
+        """
+        super().__init__(packer, towers, fields, (), 0, taken=(QUERY, NUM_DOCUMENTS, DOCUMENT_IDS, RESULTS))
+        self._table = table
+        self._results = results
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether documents can be ranked by their ids."""
+        return self._table is not None
+
+    def _trace(self, scorer: TwoTowers) -> None:
+        rows = tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)
+        self._encode_query_rows = tf.function(lambda tokens: scorer.query_tower(tokens), input_signature=[rows])
+        self._encode_document_rows = tf.function(lambda tokens: scorer.document_tower(tokens), input_signature=[rows])
+
+    def encode_queries(self, queries: tf.Tensor) -> tf.Tensor:
+        """Returns the vectors [B, V] float32 of `queries` [B] string."""
+        return self._encode_query_rows(self._packer.pack_queries(queries))
+
+    def encode_documents(self, fields: Mapping[str, tf.Tensor], mask: tf.Tensor) -> tf.Tensor:
+        """Returns the vector of each true entry of `mask` [B, L], list by list; fields [B, L] string."""
+        return self._encode_document_rows(self._packer.pack_documents(fields, mask))
+
+    def _score_documents(
+        self,
+        queries: tf.Tensor,
+        fields: Mapping[str, tf.Tensor],
+        features: Mapping[str, tf.Tensor],
+        mask: tf.Tensor,
+    ) -> tf.Tensor:
+        vectors = tf.gather(self.encode_queries(queries), tf.where(mask)[:, 0])
+        return tf.reduce_sum(vectors * self.encode_documents(fields, mask), axis=1)
+
+    def rank_ids(self, queries: tf.Tensor, document_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns scores and order of stored documents.
+
+        Args:
+            queries: [B] string.
+            document_ids: [B, L] string; "" is padding.
+
+        Returns:
+            `scores`, `sorted_scores` [B, L] float32, `order` [B, L] int32, best first, unknown ids after all that are
+            known and padding last; `is_known` [B, L] bool, false for padding, too.
+        """
+        lists = tf.shape(document_ids)[0]
+        message = f"{QUERY} and {DOCUMENT_IDS} must hold as many lists:"
+        is_right = tf.equal(tf.size(queries), lists)
+        with tf.control_dependencies([tf.debugging.Assert(is_right, [message, tf.size(queries), lists])]):
+            rows = self._table.find(document_ids)
+        is_known = rows < self._table.size
+        scores = self._table.score(self.encode_queries(queries), rows)
+        others = tf.where(tf.equal(document_ids, ""), PADDING_SCORE, UNKNOWN_SCORE)
+        return {**self._order(tf.where(is_known, scores, others)), "is_known": is_known}
+
+    def search(self, queries: tf.Tensor, results: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns `document_ids` [B, K] string and `scores` [B, K] of the best of all stored documents.
+
+        Args:
+            queries: [B] string.
+            results: [B] int32; the largest counts. 0 asks for the number that the export sets.
+        """
+        most = tf.reduce_max(tf.concat([[0], results], axis=0))
+        message = f"{RESULTS} must be >= 0:"
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(results >= 0), [message, results])]):
+            most = tf.where(most > 0, most, self._results)
+        scores, rows = self._table.search(self.encode_queries(queries), most)
+        return {DOCUMENT_IDS: tf.gather(self._table.ids, rows), "scores": scores}
+
+    def _list_signatures(self) -> dict[str, Signature]:
+        """Returns, beside a ranker's signatures but `score_tokens`, those of vectors:
+
+        - `encode_query` takes `query` [B] and gives `vectors` [B, V];
+        - `encode_document` takes each field [N] and gives `vectors` [N, V];
+        - `rank_ids` takes `query` [B] and `document_ids` [B, L]; see there;
+        - `search` takes `query` [B] and `results` [B] int32; see there.
+        """
+        query = {QUERY: tf.TensorSpec([None], tf.string)}
+        ids = {DOCUMENT_IDS: tf.TensorSpec([None, None], tf.string)}
+        own = {
+            "encode_query": (self._answer_query, query),
+            "encode_document": (self._answer_document, {n: tf.TensorSpec([None], tf.string) for n in self.fields}),
+        }
+        if self._table is not None:
+            own["rank_ids"] = (self._answer_ids, query | ids)
+            own["search"] = (self._answer_search, query | {RESULTS: tf.TensorSpec([None], tf.int32)})
+        others = super()._list_signatures()
+        return {name: signature for name, signature in others.items() if name != "score_tokens"} | own
+
+    def build_saved_module(self) -> tf.Module:
+        """Returns the object to save beside the signatures."""
+        module = super().build_saved_module()
+        module.table = self._table
+        return module
+
+    def _answer_query(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"vectors": self.encode_queries(inputs[QUERY])}
+
+    def _answer_document(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        fields = {name: inputs[name][tf.newaxis] for name in self.fields}
+        return {"vectors": self.encode_documents(fields, tf.ones_like(fields[self.fields[0]], tf.bool))}
+
+    def _answer_ids(self, **inputs: tf.Tensor) -> dict[str, Any]:
+        return self.rank_ids(inputs[QUERY], inputs[DOCUMENT_IDS])
+
+    def _answer_search(self, **inputs: tf.Tensor) -> dict[str, Any]:
+        return self.search(inputs[QUERY], inputs[RESULTS])

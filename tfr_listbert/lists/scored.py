@@ -1,0 +1,74 @@
+"""Training lists with a teacher's scores: what their folder says of itself, and whether it fits the lists."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfr_listbert.lists.elwc import list_shards
+from tfr_listbert.schema import InputError
+
+MANIFEST_FILE = "teacher.json"
+"""File beside the shards: the hash of the lists, the teacher, how lists were widened, the number of shards."""
+
+SPLIT = "train"
+
+
+def digest_lists(folder: str | Path) -> str:
+    """Returns a hash of the training lists in a folder.
+
+    Raises:
+        InputError: as `list_shards`.
+    """
+    digest = hashlib.sha256()
+    for path in list_shards(folder, SPLIT):
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any] | None:
+    """Returns what a folder of scored lists says of itself; None where there is no such folder."""
+    path = Path(folder) / MANIFEST_FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def write_manifest(folder: str | Path, manifest: Mapping[str, Any]) -> None:
+    """Writes the manifest, whole or not at all; makes the folder."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    partial = Path(folder) / f".{MANIFEST_FILE}.partial"
+    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    os.rename(partial, Path(folder) / MANIFEST_FILE)
+
+
+def name_shard(number: int, shards: int) -> str:
+    """Returns the file name of a shard of scored lists."""
+    return f"{SPLIT}-{number:05d}-of-{shards:05d}.tfrecord"
+
+
+def require_scored_lists(scores: str | Path, lists: str | Path) -> None:
+    """Checks that a folder holds all the training lists of `lists`, as they are now, with a teacher's scores.
+
+    Raises:
+        InputError: if it does not.
+    """
+    manifest = read_manifest(scores)
+    if manifest is None:
+        raise InputError(f"`teacher.scores` names {scores}, which holds no teacher's scores; run score_lists first.")
+    shards = manifest["shards"]
+    missing = [number for number in range(shards) if not (Path(scores) / name_shard(number, shards)).exists()]
+    if missing:
+        raise InputError(
+            f"`teacher.scores` {scores} lacks {len(missing)} of its {shards} shards; run score_lists again, it goes on "
+            "where it was."
+        )
+    if manifest["lists"] != digest_lists(lists):
+        raise InputError(
+            f"`teacher.scores` {scores} was made of other lists than those now in `data.lists` {lists}; name another "
+            "folder and run score_lists again."
+        )
