@@ -53,11 +53,13 @@ def score_as_shown(ranked_list: RankedList) -> np.ndarray:
 
 
 def build_bm25_scorer(config: Config) -> Scorer:
-    """Returns stemmed BM25 over the text fields of `text.fields`, with the statistics of all prepared lists."""
-    names = [field.name for field in config.text.fields]
+    """Returns stemmed BM25 over all of `data.fields`, with the statistics of all prepared lists.
+
+    A ranker may read fewer fields; BM25 is judged at its best, and so is like the feature that `prepare_data` computes.
+    """
 
     def join(document: Document) -> str:
-        return " ".join(document.fields.get(name, "") for name in names)
+        return " ".join(document.fields.get(name, "") for name in config.data.fields)
 
     documents = {
         document.document_id: join(document)
