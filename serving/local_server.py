@@ -22,22 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from listening import AnnouncingServer, listen
 from local.sources import ModelSource, find_versions, read_sources
 
 
 class SettingError(ValueError):
     """A setting that its owner can mend."""
-
-
-class _AnnouncingServer(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready_message: str):
-        super().__init__(config)
-        self._ready_message = ready_message
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            print(self._ready_message, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         sources = _read_sources(settings)
         _require_versions(sources)
-        listener = _bind(settings.host, settings.port)
+        listener = _listen(settings)
         with contextlib.suppress(KeyboardInterrupt):
             _serve(sources, listener, settings)
     except SettingError as error:
@@ -85,7 +75,7 @@ def _serve(sources: Sequence[ModelSource], listener: socket.socket, settings: ar
             config = uvicorn.Config(
                 build_app(manager, *limits, metrics), log_level="warning", access_log=False, server_header=False
             )
-            _AnnouncingServer(config, message).run(sockets=[listener])
+            AnnouncingServer(config, message).run(sockets=[listener])
     except tf.errors.FailedPreconditionError as error:
         raise SettingError(error.message) from None
 
@@ -139,16 +129,11 @@ def _mount(source: ModelSource, mount: str | None) -> ModelSource:
     return dataclasses.replace(source, base_path=Path(folder).absolute() / source.base_path.relative_to(path))
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    # asyncio sends answers without delay only where the socket names its protocol; otherwise each waits for 40 ms.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _listen(settings: argparse.Namespace) -> socket.socket:
     try:
-        listener.bind((host, port))
+        return listen(settings.host, settings.port)
     except OSError as error:
-        raise SettingError(f"cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.") from None
-    return listener
+        raise SettingError(str(error)) from None
 
 
 def _bind_grpc(server: Any, host: str, port: int) -> int:

@@ -2,6 +2,10 @@
 
 Usage: python serving/search_server.py --catalogue FILE.csv.gz --fields title,brand --features price \\
            --ranker new=http://127.0.0.1:8501/ranker [--ranker old=...] [--port 8080]
+       python serving/search_server.py --open-search http://127.0.0.1:9200/INDEX --fields title,brand ...
+
+The first form finds candidates by BM25 in memory, the second in an index of OpenSearch that holds the model's fields
+and features. A ranker may be asked over gRPC, and by label: --ranker new=grpc://127.0.0.1:8500/ranker@canary.
 
 Open http://127.0.0.1:8080 to try it: a search box and the orders of two rankers side by side. What was shown and
 clicked goes to --log in the form that `data.reader: clicks` reads. It has neither TLS nor authentication.
@@ -15,11 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
+from listening import AnnouncingServer, listen
 from remote.errors import RankingError
 from remote.ranking import RankingClient
 from search_service.app import build_search_app
-from search_service.engine import MemoryEngine, read_products
+from search_service.engine import Engine, MemoryEngine, read_products
 from search_service.impressions import ImpressionLog
+from search_service.open_search import OpenSearchEngine
 from search_service.service import SearchService
 
 PAGE = Path(__file__).parent / "demo" / "index.html"
@@ -28,28 +34,42 @@ PAGE = Path(__file__).parent / "demo" / "index.html"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is interrupted; returns the exit code."""
     settings = _build_parser().parse_args(arguments)
-    names = settings.features.split(",") if settings.features else []
     try:
-        products = read_products(settings.catalogue, names)
         rankers = {name: client for name, client in map(_open_ranker, settings.ranker)}
-        engine = MemoryEngine(products, settings.fields.split(","))
+        engine, place = _open_engine(settings)
+        listener = listen(settings.host, settings.port)
+        log = ImpressionLog(settings.log)
     except (OSError, KeyError, ValueError, RankingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     service = SearchService(engine, rankers, settings.deadline_milliseconds / 1000, settings.candidates)
-    app = build_search_app(service, ImpressionLog(settings.log), PAGE)
-    print(f"Search over {len(products)} products at http://{settings.host}:{settings.port}", flush=True)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+    config = uvicorn.Config(build_search_app(service, log, PAGE), log_level="warning", access_log=False)
+    message = "Search ready at http://{}:{} over {}.".format(*listener.getsockname()[:2], place)
+    AnnouncingServer(config, message).run(sockets=[listener])
     service.close()
     return 0
 
 
+def _open_engine(settings: argparse.Namespace) -> tuple[Engine, str]:
+    """Returns the engine, and what it searches."""
+    fields = settings.fields.split(",")
+    if settings.open_search:
+        url, _, index = settings.open_search.rpartition("/")
+        if "://" not in url or not index:
+            raise ValueError(f"--open-search must read URL/INDEX, got {settings.open_search!r}.")
+        return OpenSearchEngine(url, index, fields), f"the index {index}"
+    products = read_products(settings.catalogue, settings.features.split(",") if settings.features else [])
+    return MemoryEngine(products, fields), f"{len(products)} products"
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--catalogue", required=True, help="CSV of the products, with a column document_id")
-    parser.add_argument("--fields", default="title", help="text columns to search in, by comma")
-    parser.add_argument("--features", default="", help="columns of numbers, by comma")
-    parser.add_argument("--ranker", action="append", default=[], metavar="NAME=URL/MODEL", help="may be given twice")
+    engine = parser.add_mutually_exclusive_group(required=True)
+    engine.add_argument("--catalogue", help="CSV of the products, with a column document_id")
+    engine.add_argument("--open-search", metavar="URL/INDEX", help="index of the products")
+    parser.add_argument("--fields", default="title", help="text columns or fields to search in, by comma")
+    parser.add_argument("--features", default="", help="columns of numbers in the CSV, by comma")
+    parser.add_argument("--ranker", action="append", default=[], metavar="NAME=URL/MODEL[@LABEL]", help="any number")
     parser.add_argument("--deadline-milliseconds", type=float, default=100.0, help="longest wait for a ranker")
     parser.add_argument("--candidates", type=int, default=100, help="products that are ranked")
     parser.add_argument("--log", default="search_log.csv", help="where shown and clicked products go")
@@ -62,9 +82,10 @@ def _open_ranker(argument: str) -> tuple[str, RankingClient]:
     name, separator, place = argument.partition("=")
     url, slash, model = place.rpartition("/")
     if not separator or not slash or not model:
-        raise RankingError(f"--ranker must read NAME=URL/MODEL, got {argument!r}.")
+        raise RankingError(f"--ranker must read NAME=URL/MODEL or NAME=URL/MODEL@LABEL, got {argument!r}.")
+    model, _, label = model.partition("@")
     # No second attempt: the deadline is over by then.
-    return name, RankingClient(url, model, timeout_seconds=2.0, retries=0)
+    return name, RankingClient(url, model, label=label or None, timeout_seconds=2.0, retries=0)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from tfr_listbert.schema import DOCUMENT_ID
 
+from .engine import EngineError
 from .impressions import ImpressionLog
 from .service import SearchService
 
@@ -22,7 +23,7 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
     """Returns the application.
 
     - `GET /search?q=...&ranker=...` gives `products`, `outcome` and `milliseconds`, and logs what it showed unless
-      `log=0`;
+      `log=0`; 503 with `error` if the engine fails;
     - `POST /click` with `query`, `document_id` and `position` as JSON logs a click;
     - `GET /counts` gives the number of searches by outcome;
     - `GET /rankers` gives the names of the rankers;
@@ -31,7 +32,10 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
 
     def search(request: Request) -> Response:
         query = request.query_params.get("q", "").strip()
-        answer = service.search(query, request.query_params.get("ranker", ""))
+        try:
+            answer = service.search(query, request.query_params.get("ranker", ""))
+        except EngineError as error:
+            return JSONResponse({"error": str(error)}, 503)
         if request.query_params.get("log") != "0" and answer.products:
             log.add_search(query, [str(product[DOCUMENT_ID]) for product in answer.products])
         products = [_clean(product) for product in answer.products]

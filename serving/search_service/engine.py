@@ -1,4 +1,4 @@
-"""The engine that finds candidates: words in memory, for a catalogue that fits there."""
+"""What finds candidates, and one such engine: words in memory, for a catalogue that fits there."""
 
 from __future__ import annotations
 
@@ -17,11 +17,19 @@ from tfr_listbert.schema import DOCUMENT_ID
 Product = Mapping[str, Any]
 
 
+class EngineError(Exception):
+    """No candidates could be found; the message says why."""
+
+
 class Engine(Protocol):
-    """Finds the products for a query, the best first."""
+    """Finds the products for a query, the best first. Thread-safe."""
 
     def retrieve(self, query: str, count: int) -> list[Product]:
-        """Returns at most `count` products, each with its `document_id`."""
+        """Returns at most `count` products, each with its `document_id`.
+
+        Raises:
+            EngineError: if it cannot look.
+        """
         ...
 
 

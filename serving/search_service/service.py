@@ -76,7 +76,11 @@ class SearchService:
         return {name: self._counts[name] for name in (RANKED, LATE, DOWN, ENGINE_ONLY)}
 
     def search(self, query: str, ranker: str, count: int = 30) -> SearchAnswer:
-        """Returns at most `count` products, ordered by the ranker of that name; "" leaves the engine's order."""
+        """Returns at most `count` products, ordered by the ranker of that name; "" leaves the engine's order.
+
+        Raises:
+            EngineError: if the engine fails; without candidates there is nothing to fall back to.
+        """
         start = time.perf_counter()
         found = self._engine.retrieve(query, self._candidates)
         outcome = ENGINE_ONLY

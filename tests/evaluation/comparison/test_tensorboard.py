@@ -8,12 +8,11 @@ import pytest
 import tensorboard.program
 import tensorflow as tf
 
+from tests.chromium import Chromium, find_chromium
 from tfr_listbert.evaluation.comparison.leaderboard import rank_systems
 from tfr_listbert.evaluation.comparison.plots import plot_all
 from tfr_listbert.evaluation.comparison.report import Findings
 from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, write_tensorboard
-
-from .chromium import Chromium, find_chromium
 
 STEP_20 = 0.4375  # exact in float32
 

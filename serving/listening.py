@@ -1,0 +1,39 @@
+"""Listening on a port, a free one for 0, and saying so only once requests are answered."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+
+
+class AnnouncingServer(uvicorn.Server):
+    """Prints a line when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready_message: str):
+        """Makes the server; `run` starts it."""
+        super().__init__(config)
+        self._ready_message = ready_message
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen, then prints the line."""
+        await super().startup(sockets)
+        if self.started:
+            print(self._ready_message, flush=True)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Returns a socket bound to a port.
+
+    Raises:
+        OSError: if it is taken or may not be used; the message says so.
+    """
+    # asyncio sends answers without delay only where the socket names its protocol; otherwise each waits for 40 ms.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.") from None
+    return listener
