@@ -15,7 +15,8 @@ import tensorflow as tf
 from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from tfr_listbert.config import Config, write_config
+from tfr_listbert.config import Config, require, write_config
+from tfr_listbert.export.cascade import TextCascade
 from tfr_listbert.export.deployment import Labels, read_labels, write_deployment
 from tfr_listbert.export.gate import Decision, decide_stable
 from tfr_listbert.export.golden import GOLDEN_FILE, write_golden_requests
@@ -73,7 +74,7 @@ def export_ranker(config: Config) -> None:
     base = Path(config.export.output) / config.export.name
     version = choose_version(base, config.export.version)
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
-    text_ranker = build_text_student(config, ranker) if ranker.config.model.is_student else build_text_ranker(ranker)
+    text_ranker = build_text_model(config, ranker)
     builder = build_requests(text_ranker, read_sample(config.data.lists))
     deployment = base.with_name(f"{config.export.name}.serving")
     labels = read_labels(deployment, config.export.name)
@@ -103,10 +104,27 @@ def _describe(config: Config, folder: Path, bundle: Bundle, decision: Decision) 
     )
 
 
+def build_text_model(config: Config, ranker: Ranker) -> TextRanker:
+    """Returns a trained ranker or student as it is exported, with vectors and a cascade where `export` asks for them.
+
+    Raises:
+        InputError: if these do not fit, or are asked for of a ranker.
+    """
+    settings = config.export
+    if ranker.config.model.is_student:
+        teacher = build_text_ranker(read_ranker(settings.cascade)) if settings.cascade else None
+        return build_text_student(config, ranker, teacher)
+    for name in ("vectors", "cascade"):
+        rule = f"must be empty for a ranker such as that in {config.train.run}; it is read by a student"
+        require(getattr(settings, name) is None, f"export.{name}", rule, getattr(settings, name))
+    return build_text_ranker(ranker)
+
+
 def build_requests(text_ranker: TextRanker, sample: tuple[RankedList, ...]) -> RequestBuilder:
     """Returns what makes requests for a model, of the shop's lists in `sample`."""
     if isinstance(text_ranker, TextStudent):
-        return StudentRequestBuilder(text_ranker.fields, (), sample, text_ranker.has_vectors)
+        kinds = (text_ranker.has_vectors, isinstance(text_ranker, TextCascade))
+        return StudentRequestBuilder(text_ranker.fields, text_ranker.features, sample, *kinds)
     return RequestBuilder(text_ranker.fields, text_ranker.features, sample)
 
 

@@ -49,6 +49,10 @@ class ReloadedModel:
         """Frees the session."""
         self._session.close()
 
+    def list_inputs(self, signature_name: str) -> list[str]:
+        """Returns the names of a signature's inputs."""
+        return list(self._signatures[signature_name].inputs)
+
     def ask(self, signature_name: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Returns the outputs of a signature by name.
 

@@ -100,11 +100,11 @@ class TextRanker(tf.Module):
             # All wait for the checks, lest an op further on fails first and names no input.
             queries, fields, features = tf.nest.map_structure(tf.identity, (queries, dict(fields), dict(features)))
         mask = self._find_documents(fields) if num_documents is None else self._count_documents(fields, num_documents)
-        scores = self._score_documents(queries, fields, features, mask)  # [N]
+        scores = self.score_documents(queries, fields, features, mask)  # [N]
         padding = tf.fill(tf.shape(mask), PADDING_SCORE)
         return tf.tensor_scatter_nd_update(padding, tf.where(mask), scores)
 
-    def _score_documents(
+    def score_documents(
         self,
         queries: tf.Tensor,
         fields: Mapping[str, tf.Tensor],

@@ -7,14 +7,21 @@ from collections.abc import Sequence
 
 from tfr_listbert.config import Config
 from tfr_listbert.distillation.vectors import read_vectors
+from tfr_listbert.export.cascade import TextCascade
 from tfr_listbert.export.requests import RequestBuilder, ServedRequest
+from tfr_listbert.export.signatures import TextRanker
 from tfr_listbert.export.student_signatures import DOCUMENT_IDS, RESULTS, TextStudent, VectorTable
 from tfr_listbert.schema import QUERY, RankedList
 from tfr_listbert.training.runs import Ranker, compute_version
 
 
-def build_text_student(config: Config, student: Ranker) -> TextStudent:
+def build_text_student(config: Config, student: Ranker, teacher: TextRanker | None = None) -> TextStudent:
     """Returns a trained student as it is exported, with the vectors in `export.vectors` if there are any.
+
+    Args:
+        config: reads `export`, and of which run the student is.
+        student: the trained student.
+        teacher: ranks its first documents anew; none when None.
 
     Raises:
         InputError: if the vectors are not whole or not of this student.
@@ -23,8 +30,9 @@ def build_text_student(config: Config, student: Ranker) -> TextStudent:
     if config.export.vectors is not None:
         stored = read_vectors(config.export.vectors, compute_version(config.train.run, config.evaluate.checkpoint))
         table = VectorTable(stored.read_ids(), stored.read_vectors())
-    batcher = student.batcher
-    return TextStudent(batcher.packer, student.row_scorer, batcher.fields, table, config.export.search_results)
+    batcher, settings = student.batcher, config.export
+    parts = (batcher.packer, student.row_scorer, batcher.fields, table, settings.search_results)
+    return TextStudent(*parts) if teacher is None else TextCascade(teacher, *parts, settings.cascade_documents)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +41,19 @@ class StudentRequestBuilder(RequestBuilder):
 
     Attributes:
         has_vectors: whether it ranks documents by their ids.
+        is_cascade: whether a teacher ranks its first documents anew.
     """
 
     has_vectors: bool = False
+    is_cascade: bool = False
 
     @property
     def signatures(self) -> tuple[str, ...]:
         """Names of the signatures."""
         others = tuple(name for name in super().signatures if name != "score_tokens")
-        return others + ("encode_query", "encode_document") + (("rank_ids", "search") if self.has_vectors else ())
+        by_id = ("rank_ids", "search") if self.has_vectors else ()
+        both = ("cascade_ids",) if self.has_vectors and self.is_cascade else ()
+        return (*others, "encode_query", "encode_document", *by_id, *both)
 
     @property
     def timed_signature(self) -> str:
@@ -56,11 +68,12 @@ class StudentRequestBuilder(RequestBuilder):
         if signature_name == "encode_document":
             inputs = {field: [text for row in columns[field] for text in row] for field in self.fields}
             return ServedRequest(name, signature_name, inputs)
-        if signature_name == "rank_ids":
+        if signature_name in ("rank_ids", "cascade_ids"):
             slots = max(len(one.documents) for one in lists)
             ids = [[document.document_id for document in one.documents] for one in lists]
             padded = [[*row, *[""] * (slots - len(row))] for row in ids]
-            return ServedRequest(name, signature_name, {QUERY: columns[QUERY], DOCUMENT_IDS: padded})
+            others = columns if signature_name == "cascade_ids" else {QUERY: columns[QUERY]}
+            return ServedRequest(name, signature_name, {**others, DOCUMENT_IDS: padded})
         if signature_name == "search":
             return ServedRequest(name, signature_name, {QUERY: columns[QUERY], RESULTS: [0] * len(lists)})
         return super().ask(name, signature_name, lists)

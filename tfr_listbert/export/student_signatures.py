@@ -77,6 +77,7 @@ class TextStudent(TextRanker):
         fields: Sequence[str],
         table: VectorTable | None = None,
         results: int = 10,
+        features: Sequence[str] = (),
     ):
         """Puts the parts together.
 
@@ -86,11 +87,12 @@ class TextStudent(TextRanker):
             fields: names of the text fields that `packer` reads.
             table: stored vectors of the same towers; without them there is no `rank_ids` and no `search`.
             results: documents that `search` finds where a request does not say.
+            features: names of numeric features that its signatures on text take; it reads none of them itself.
 
         Raises:
             InputError: if a field has the name of another input of a signature.
         """
-        super().__init__(packer, towers, fields, (), 0, taken=(QUERY, NUM_DOCUMENTS, DOCUMENT_IDS, RESULTS))
+        super().__init__(packer, towers, fields, features, 0, taken=(QUERY, NUM_DOCUMENTS, DOCUMENT_IDS, RESULTS))
         self._table = table
         self._results = results
 
@@ -112,13 +114,14 @@ class TextStudent(TextRanker):
         """Returns the vector of each true entry of `mask` [B, L], list by list; fields [B, L] string."""
         return self._encode_document_rows(self._packer.pack_documents(fields, mask))
 
-    def _score_documents(
+    def score_documents(
         self,
         queries: tf.Tensor,
         fields: Mapping[str, tf.Tensor],
         features: Mapping[str, tf.Tensor],
         mask: tf.Tensor,
     ) -> tf.Tensor:
+        """Returns the score of each true entry of `mask` [B, L], list by list; both sides are encoded afresh."""
         vectors = tf.gather(self.encode_queries(queries), tf.where(mask)[:, 0])
         return tf.reduce_sum(vectors * self.encode_documents(fields, mask), axis=1)
 

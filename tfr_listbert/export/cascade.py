@@ -1,0 +1,129 @@
+"""A cascade in one SavedModel: a student ranks all candidates, its teacher the first of them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfr_listbert.export.signatures import Signature, TextRanker
+from tfr_listbert.export.student_signatures import DOCUMENT_IDS, TextStudent, VectorTable
+from tfr_listbert.models.student import TwoTowers
+from tfr_listbert.schema import PADDING_SCORE, QUERY
+from tfr_listbert.text.packing import RowPacker
+
+
+class TextCascade(TextStudent):
+    """A student whose first documents a teacher ranks anew; it takes what the teacher takes.
+
+    A document that the teacher has scored stands before all others. Its score is the teacher's, moved by one number per
+    list so that the lowest of them is 1 above the student's highest of the others.
+    """
+
+    def __init__(
+        self,
+        teacher: TextRanker,
+        packer: RowPacker,
+        towers: TwoTowers,
+        fields: Sequence[str],
+        table: VectorTable | None,
+        results: int,
+        documents: int,
+    ):
+        """Puts the parts together.
+
+        Args:
+            teacher: ranks the first documents anew.
+            packer: as `fields`, `towers`, `table` and `results` of `TextStudent`.
+            towers: see there.
+            fields: see there; those of the teacher join them.
+            table: see there; with it there is `cascade_ids`, too.
+            results: see there.
+            documents: how many documents of each list the teacher ranks anew.
+
+        Raises:
+            InputError: if a field or feature has the name of another input of a signature.
+        """
+        own = (*fields, *(name for name in teacher.fields if name not in fields))
+        super().__init__(packer, towers, own, table, results, teacher.features)
+        self._teacher = teacher
+        self._documents = documents
+
+    def score_documents(
+        self,
+        queries: tf.Tensor,
+        fields: Mapping[str, tf.Tensor],
+        features: Mapping[str, tf.Tensor],
+        mask: tf.Tensor,
+    ) -> tf.Tensor:
+        """Returns the score of each true entry of `mask` [B, L], list by list."""
+        scores = super().score_documents(queries, fields, features, mask)  # [N]
+        dense = tf.tensor_scatter_nd_update(tf.fill(tf.shape(mask), PADDING_SCORE), tf.where(mask), scores)
+        return tf.boolean_mask(self._rank_anew(queries, fields, features, dense, mask), mask)
+
+    def _rank_anew(
+        self,
+        queries: tf.Tensor,
+        fields: Mapping[str, tf.Tensor],
+        features: Mapping[str, tf.Tensor],
+        scores: tf.Tensor,
+        mask: tf.Tensor,
+    ) -> tf.Tensor:
+        """Returns the scores [B, L] of the cascade, from the student's; what padding has is not changed."""
+        order = tf.argsort(tf.where(mask, scores, tf.float32.min), direction="DESCENDING", stable=True)
+        ranks = tf.argsort(order, stable=True)  # [B, L], of each document, from 0
+        is_chosen = mask & (ranks < self._documents)
+        found = self._teacher.score_documents(queries, fields, features, is_chosen)  # [M]
+        anew = tf.scatter_nd(tf.where(is_chosen), found, tf.shape(mask, tf.int64))
+        lowest = tf.reduce_min(tf.where(is_chosen, anew, tf.float32.max), axis=1, keepdims=True)
+        is_other = mask & ~is_chosen
+        highest = tf.reduce_max(tf.where(is_other, scores, tf.float32.min), axis=1, keepdims=True)
+        highest = tf.where(tf.reduce_any(is_other, axis=1, keepdims=True), highest + 1, lowest)
+        return tf.where(is_chosen, anew - lowest + highest, scores)
+
+    def cascade_ids(
+        self,
+        queries: tf.Tensor,
+        document_ids: tf.Tensor,
+        fields: Mapping[str, tf.Tensor],
+        features: Mapping[str, tf.Tensor],
+    ) -> dict[str, tf.Tensor]:
+        """Returns what `rank_ids` returns, the first documents ranked anew by the teacher.
+
+        Args:
+            queries: [B] string.
+            document_ids: [B, L] string; "" is padding.
+            fields: each text field, [B, L] string; read for the first documents alone.
+            features: each numeric feature, [B, L] float32.
+        """
+        first = fields[self.fields[0]]
+        message = f"{DOCUMENT_IDS} and {self.fields[0]} must hold as many documents:"
+        is_right = tf.reduce_all(tf.equal(tf.shape(document_ids), tf.shape(first)))
+        checks = self._check_shapes(queries, fields, features)
+        checks.append(tf.debugging.Assert(is_right, [message, tf.shape(document_ids), tf.shape(first)]))
+        with tf.control_dependencies(checks):
+            found = self.rank_ids(tf.identity(queries), document_ids)
+        scores = self._rank_anew(queries, fields, features, found["scores"], found["is_known"])
+        return {**self._order(scores), "is_known": found["is_known"]}
+
+    def _list_signatures(self) -> dict[str, Signature]:
+        """Returns a student's signatures, those on text ranking by the cascade, and with stored vectors another:
+
+        - `cascade_ids` takes `query` [B], `document_ids`, each field and each feature [B, L]; see there.
+        """
+        signatures = super()._list_signatures()
+        if self.has_vectors:
+            _, text = signatures["rank"]
+            ids = {DOCUMENT_IDS: tf.TensorSpec([None, None], tf.string)}
+            signatures["cascade_ids"] = (self._answer_cascade_ids, {**text, **ids})
+        return signatures
+
+    def build_saved_module(self) -> tf.Module:
+        """Returns the object to save beside the signatures."""
+        module = super().build_saved_module()
+        module.teacher = self._teacher.build_saved_module()
+        return module
+
+    def _answer_cascade_ids(self, **inputs: tf.Tensor) -> dict[str, Any]:
+        return self.cascade_ids(inputs[QUERY], inputs[DOCUMENT_IDS], *self._split(inputs))
