@@ -52,10 +52,12 @@ def test_any_slots_of_a_list_may_be_empty(row_scorer):
 
 def test_no_row_is_computed_for_an_empty_slot(row_scorer, monkeypatch):
     computed = []
-    encoder = row_scorer.encoder
-    monkeypatch.setattr(
-        type(encoder), "__call__", lambda self, tokens, **_: computed.append(tokens.shape) or tf.zeros([len(tokens), 8])
-    )
+
+    def encode(tokens, *_):
+        computed.extend(one.shape for one in tokens)
+        return tf.zeros([sum(len(one) for one in tokens), 8])
+
+    monkeypatch.setattr(row_scorer.encoder, "encode_first_tokens", encode)
     batch = build_batch([2, 9, 1])
     row_scorer._encode(batch["tokens"], SEED, training=False)
     assert sum(shape[0] for shape in computed) == 12

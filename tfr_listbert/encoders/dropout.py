@@ -34,11 +34,11 @@ class StatelessDropout(tf.keras.layers.Layer):
         self._seed = seed
         self._index = index
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Returns `inputs` with values dropped in training, unchanged otherwise."""
+    def call(self, inputs: tf.Tensor, training: bool | None = None, part: int = 0) -> tf.Tensor:
+        """Returns `inputs` with values dropped in training, unchanged otherwise; each `part` has masks of its own."""
         if not training or self._rate == 0:
             return inputs
         if self._seed.value is None:
             raise ValueError("Training with dropout needs a seed: pass `seed` [2] int32 to the encoder or scorer.")
-        seed = tf.random.fold_in(self._seed.value, self._index)
+        seed = tf.random.fold_in(tf.random.fold_in(self._seed.value, self._index), part)
         return tf.nn.experimental.stateless_dropout(inputs, self._rate, seed, rng_alg="philox")

@@ -21,7 +21,7 @@ def encode_rows(
     """Returns a vector of each row, [N, H].
 
     Args:
-        encoder: [N, T] tokens to vectors, e.g. `RobertaEncoder`.
+        encoder: tokens to vectors, as `RobertaEncoder`.
         tokens: [N, (T)] int32.
         widths: ascending; rows are sorted into them, the last is the longest row that can come.
         seed: [2] int32, from which dropout masks are drawn.
@@ -31,7 +31,7 @@ def encode_rows(
             time. When None, all rows at once.
         pooling: the vector of the `first_token`, or the `mean` of those of the row's tokens.
     """
-    encode = functools.partial(encode_padded, encoder, pooling=pooling)
+    encode = functools.partial(_encode_matrices, encoder, pooling=pooling)
     if max_tokens is None:
         return _encode_by_width(encoder, encode, tokens, widths, seed, training)
     plan = plan_chunks(tokens.row_lengths(), widths, max_tokens)
@@ -46,11 +46,26 @@ def encode_padded(
     pooling: str = "first_token",
 ) -> tf.Tensor:
     """Returns a vector of each row, [N, H], of padded rows `dense` [N, T] int32; the rest as of `encode_rows`."""
+    return _encode_matrices(encoder, [dense], seed, training, pooling)
+
+
+def _encode_matrices(
+    encoder: tf.keras.layers.Layer,
+    matrices: Sequence[tf.Tensor],
+    seed: tf.Tensor,
+    training: bool | None,
+    pooling: str,
+) -> tf.Tensor:
+    """Returns a vector of each row, [N, H], of several `matrices` [N, T] int32, one after the other."""
     if pooling == "first_token":
-        return encoder(dense, seed=seed, training=training, first_token_only=True)
-    vectors = encoder(dense, seed=seed, training=training)  # [N, T, H]
-    is_real = tf.cast(dense != encoder.pad_id, vectors.dtype)[..., tf.newaxis]
-    return tf.math.divide_no_nan(tf.reduce_sum(vectors * is_real, axis=1), tf.reduce_sum(is_real, axis=1))
+        return encoder.encode_first_tokens(matrices, seed, training)
+    pooled = []
+    for index, dense in enumerate(matrices):
+        vectors = encoder(dense, seed=tf.random.fold_in(seed, index), training=training)  # [N, T, H]
+        is_real = tf.cast(dense != encoder.pad_id, vectors.dtype)[..., tf.newaxis]
+        total = tf.reduce_sum(vectors * is_real, axis=1)
+        pooled.append(tf.math.divide_no_nan(total, tf.reduce_sum(is_real, axis=1)))
+    return tf.concat(pooled, axis=0)
 
 
 def _encode_by_width(
@@ -62,14 +77,13 @@ def _encode_by_width(
     training: bool | None,
 ) -> tf.Tensor:
     bucket_of_row = tf.searchsorted(tf.constant(widths, tf.int64), tokens.row_lengths())  # [N]
-    indices, vectors = [], []
-    for bucket, width in enumerate(widths):
-        rows = tf.where(bucket_of_row == bucket)[:, 0]
-        dense = tf.gather(tokens, rows).to_tensor(encoder.pad_id, shape=[None, width])
-        bucket_seed = tf.random.fold_in(seed, bucket)
-        vectors.append(encode(dense, bucket_seed, training))
-        indices.append(tf.cast(rows, tf.int32))
-    return tf.dynamic_stitch(indices, vectors)
+    rows = [tf.where(bucket_of_row == bucket)[:, 0] for bucket in range(len(widths))]
+    padded = [
+        tf.gather(tokens, own).to_tensor(encoder.pad_id, shape=[None, width])
+        for own, width in zip(rows, widths, strict=True)
+    ]
+    vectors = encode(padded, seed, training)  # [N, H], width after width
+    return tf.gather(vectors, tf.math.invert_permutation(tf.cast(tf.concat(rows, axis=0), tf.int32)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,7 +141,7 @@ def _encode_by_chunk(
 
     def encode_chunk(chunk: tf.Tensor) -> tf.Tensor:
         dense = tf.gather(tokens, read_rows(chunk)).to_tensor(encoder.pad_id, shape=[None, None])
-        return encode(dense, tf.random.fold_in(seed, chunk), training)
+        return encode([dense], tf.random.fold_in(seed, chunk), training)
 
     @tf.custom_gradient
     def encode_all(order: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple]]:

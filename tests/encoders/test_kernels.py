@@ -1,0 +1,57 @@
+"""Hand-written gradients against TensorFlow's own, of the same formulas in plain operations."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfr_listbert.encoders.kernels import dense, half_gelu, normalize, sum_rows
+
+
+def draw(*shape, seed=0):
+    return tf.random.stateless_normal(shape, [seed, 1], dtype=tf.float64)
+
+
+def plain_normalize(inputs, gamma, beta):
+    mean, variance = tf.nn.moments(inputs, axes=[1], keepdims=True)
+    return (inputs - mean) / tf.sqrt(variance + 1e-3) * gamma + beta
+
+
+CASES = {
+    "normalize": (
+        lambda training: lambda *x: normalize(*x, 1e-3, training),
+        plain_normalize,
+        (draw(7, 5), draw(5, seed=1), draw(5, seed=2)),
+    ),
+    "half_gelu": (
+        lambda training: lambda x: half_gelu(x, training),
+        lambda x: np.sqrt(2) * tf.nn.gelu(x * np.sqrt(2), approximate=False),
+        (3 * draw(6, 4),),
+    ),
+    "dense": (
+        lambda training: lambda *x: dense(*x, training),
+        lambda inputs, kernel, bias: inputs @ kernel + bias,
+        (draw(7, 5), draw(5, 3, seed=1), draw(3, seed=2)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_values_and_gradients_are_those_of_plain_operations(name):
+    build, plain, arguments = CASES[name]
+
+    def differentiate(function):
+        with tf.GradientTape() as tape:
+            tape.watch(arguments)
+            outputs = function(*arguments)
+            total = tf.reduce_sum(outputs * draw(*outputs.shape, seed=9))
+        return [outputs, *tape.gradient(total, arguments)]
+
+    expected = differentiate(plain)
+    for got in (differentiate(build(True)), differentiate(build(False))):
+        for one, other in zip(got, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+
+
+def test_rows_are_summed():
+    np.testing.assert_allclose(sum_rows(tf.constant([[1.0, 2.0], [3.0, 5.0]])), [4.0, 7.0])
+    np.testing.assert_allclose(sum_rows(tf.zeros([0, 2])), [0.0, 0.0])

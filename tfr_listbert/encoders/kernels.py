@@ -1,0 +1,106 @@
+"""The encoder's elementwise work with gradients written by hand: fewer passes over memory than TensorFlow derives.
+
+On a CPU a transformer of this size spends what the matrix products leave in reading and writing [M, H] tensors; each
+operation of TensorFlow is such a pass. Measured for 3,136 tokens of `mini` on two cores, forward and backward:
+see benchmarks/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+_LOG_SLOPE = math.log(2 / math.sqrt(math.pi))
+
+
+def normalize(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float, training: bool) -> tf.Tensor:
+    """Returns layer normalization of `inputs` [M, H]: (x - mean) / sqrt(variance + epsilon) · gamma + beta.
+
+    Args:
+        inputs: [M, H] float32.
+        gamma: [H] float32.
+        beta: [H] float32.
+        epsilon: added to the variance.
+        training: whether a gradient will be asked for.
+    """
+
+    def forward(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        centered = inputs - tf.reduce_mean(inputs, axis=1, keepdims=True)
+        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centered), axis=1, keepdims=True) + epsilon)  # [M, 1]
+        normalized = centered * scale
+        return normalized * gamma + beta, normalized, scale
+
+    @tf.custom_gradient
+    def differentiable(
+        inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
+        outputs, normalized, scale = forward(inputs, gamma, beta)
+
+        def backward(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            product = upstream * normalized
+            column = gamma[:, tf.newaxis] / tf.cast(tf.size(gamma), gamma.dtype)  # sums over a row as products
+            inner = upstream * gamma - normalized * tf.matmul(product, column) - tf.matmul(upstream, column)
+            return inner * scale, sum_rows(product), sum_rows(upstream)
+
+        return outputs, backward
+
+    return differentiable(inputs, gamma, beta) if training else forward(inputs, gamma, beta)[0]
+
+
+def sum_rows(values: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of `values` [M, H] over its rows, [H]: a product, five times as fast as `tf.reduce_sum`."""
+    return tf.matmul(tf.ones([1, tf.shape(values)[0]], values.dtype), values)[0]
+
+
+def half_gelu(inputs: tf.Tensor, training: bool) -> tf.Tensor:
+    """Returns u · (1 + erf(u)); with u = x / sqrt(2) that is sqrt(2) times the exact GELU of x.
+
+    The factors 1 / sqrt(2) belong into the weights of the layers before and behind, which are smaller.
+
+    Args:
+        inputs: u, of any shape.
+        training: whether a gradient will be asked for.
+    """
+
+    @tf.custom_gradient
+    def differentiable(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        gate = 1.0 + tf.math.erf(inputs)
+
+        def backward(upstream: tf.Tensor) -> tf.Tensor:
+            # d/du = 1 + erf(u) + u · 2 / sqrt(pi) · exp(-u²)
+            return upstream * (gate + inputs * tf.exp(tf.cast(_LOG_SLOPE, inputs.dtype) - tf.square(inputs)))
+
+        return inputs * gate, backward
+
+    return differentiable(inputs) if training else inputs * (1.0 + tf.math.erf(inputs))
+
+
+def dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, training: bool) -> tf.Tensor:
+    """Returns inputs · kernel + bias.
+
+    Args:
+        inputs: [M, I].
+        kernel: [I, O].
+        bias: [O].
+        training: whether a gradient will be asked for.
+    """
+
+    def forward(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        return tf.nn.bias_add(tf.matmul(inputs, kernel), bias)
+
+    @tf.custom_gradient
+    def differentiable(
+        inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
+        def backward(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return (
+                tf.matmul(upstream, tf.transpose(kernel)),  # with `transpose_b` a quarter slower
+                tf.matmul(inputs, upstream, transpose_a=True),
+                sum_rows(upstream),
+            )
+
+        return forward(inputs, kernel, bias), backward
+
+    return differentiable(inputs, kernel, bias) if training else forward(inputs, kernel, bias)
