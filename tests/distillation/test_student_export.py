@@ -114,8 +114,9 @@ def test_search_finds_the_best_of_the_whole_catalogue(model, student_config):
 
 def test_vectors_of_queries_and_documents_are_given_out(model, student_config):
     encoder = StudentEncoder(student_config.train.run)
-    answer = model.ask("encode_query", {"query": ["red dress", ""]})["vectors"]
-    np.testing.assert_allclose(answer, encoder.encode_queries(["red dress", ""]), atol=1e-5)
+    answer = model.ask("encode_query", {"query": ["red dress", ""]})
+    np.testing.assert_allclose(answer["vectors"], encoder.encode_queries(["red dress", ""]), atol=1e-5)
+    np.testing.assert_array_equal(answer["search_vectors"], np.pad(answer["vectors"], [(0, 0), (0, 1)]))
     document = model.ask("encode_document", {"title": ["red dress", "hat"], "brand": ["acme", ""]})["vectors"]
     assert document.shape == (2, 8) and np.isfinite(document).all()
 

@@ -8,16 +8,22 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import tqdm
 
 from tfr_listbert.config import Config
 from tfr_listbert.distillation.encoding import StudentEncoder
+from tfr_listbert.distillation.faiss_index import write_faiss_index
+from tfr_listbert.distillation.search_files import write_search_files
 from tfr_listbert.distillation.vectors import VECTORS_FILE, StoredVectors, VectorWriter, read_vectors
 from tfr_listbert.lists.catalogue import read_catalogue, read_listed_documents
+from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.folders import replace_folder
 from tfr_listbert.schema import Document, InputError
+
+_RECALL_QUERIES = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +65,7 @@ def embed_documents(config: Config) -> Embedded:
             writer.write(*reuse.embed(part))
             progress.update(len(part))
         writer.close()
+        _write_formats(config, encoder, read_vectors(folder))
     stored = read_vectors(settings.output)
     removed = (known.count if known else 0) - reuse.kept - reuse.changed
     embedded = Embedded(stored, reuse.encoded, reuse.kept, removed)
@@ -83,6 +90,31 @@ def _read_known(config: Config, encoder: StudentEncoder) -> StoredVectors | None
         stored = read_vectors(config.vectors.output, encoder.version)
         return stored if stored.dtype == config.vectors.dtype else None
     return None
+
+
+def _write_formats(config: Config, encoder: StudentEncoder, stored: StoredVectors) -> None:
+    settings = config.vectors
+    for name in settings.formats:
+        folder = stored.folder / name
+        if name != "faiss":
+            write_search_files(stored, name, settings.index, folder)
+            continue
+        found = write_faiss_index(stored, encoder.encode_queries(_read_queries(config)), folder)
+        width = found["search_width"]
+        print(f"faiss: recall of the 10 best {found['recall_10'][width]:.4f} at efSearch {width}.")
+
+
+def _read_queries(config: Config) -> list[str]:
+    """Returns queries that recall is measured with: those of the validation lists, or else of the training lists.
+
+    Raises:
+        InputError: if there are no lists.
+    """
+    for split in ("validation", "train"):
+        if any(Path(config.data.lists).glob(f"{split}-*.tfrecord")):
+            return [one.query for one in itertools.islice(read_lists(config.data.lists, split), _RECALL_QUERIES)]
+    message = f"The recall of a FAISS index is measured with queries; `data.lists` {config.data.lists} has no lists."
+    raise InputError(message)
 
 
 def hash_text(document: Document, fields: Sequence[str]) -> int:

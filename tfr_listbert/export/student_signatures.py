@@ -163,7 +163,8 @@ class TextStudent(TextRanker):
     def _list_signatures(self) -> dict[str, Signature]:
         """Returns, beside a ranker's signatures but `score_tokens`, those of vectors:
 
-        - `encode_query` takes `query` [B] and gives `vectors` [B, V];
+        - `encode_query` takes `query` [B] and gives `vectors` [B, V] and, with the 0 that indexes by distance want,
+          `search_vectors` [B, V + 1];
         - `encode_document` takes each field [N] and gives `vectors` [N, V];
         - `rank_ids` takes `query` [B] and `document_ids` [B, L]; see there;
         - `search` takes `query` [B] and `results` [B] int32; see there.
@@ -187,7 +188,8 @@ class TextStudent(TextRanker):
         return module
 
     def _answer_query(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"vectors": self.encode_queries(inputs[QUERY])}
+        vectors = self.encode_queries(inputs[QUERY])
+        return {"vectors": vectors, "search_vectors": tf.pad(vectors, [[0, 0], [0, 1]])}
 
     def _answer_document(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         fields = {name: inputs[name][tf.newaxis] for name in self.fields}

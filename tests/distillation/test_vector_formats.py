@@ -1,0 +1,74 @@
+"""Vectors handed to search engines and to FAISS are those that are stored."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from tfr_listbert.distillation.embedding import embed_documents
+from tfr_listbert.distillation.encoding import StudentEncoder
+from tfr_listbert.distillation.faiss_index import write_faiss_index
+from tfr_listbert.distillation.vectors import VectorWriter, read_vectors
+from tfr_listbert.schema import InputError
+
+
+@pytest.fixture(scope="module")
+def stored(student_config, tmp_path_factory):
+    output = str(tmp_path_factory.mktemp("formats") / "vectors")
+    formats = ("opensearch", "elasticsearch", "faiss")
+    vectors = dataclasses.replace(student_config.vectors, output=output, formats=formats, index="shop")
+    return embed_documents(dataclasses.replace(student_config, vectors=vectors)).stored
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind", "size"), [("opensearch", "knn_vector", "dimension"), ("elasticsearch", "dense_vector", "dims")]
+)
+def test_bulk_files_update_every_document_with_its_vector(stored, engine, kind, size):
+    folder = stored.folder / engine
+    field = json.loads((folder / "mapping.json").read_text())["mappings"]["properties"]["listbert_vector"]
+    assert (field["type"], field[size]) == (kind, 9)
+    lines = [json.loads(line) for path in sorted(folder.glob("bulk-*.ndjson")) for line in path.open()]
+    actions, changes = lines[::2], lines[1::2]
+    assert [one["update"] for one in actions] == [{"_index": "shop", "_id": name} for name in stored.read_ids()]
+    vectors = np.array([one["doc"]["listbert_vector"] for one in changes])
+    np.testing.assert_allclose(vectors[:, :8], stored.read_vectors(), rtol=1e-6)
+    query = np.random.default_rng(1).normal(size=8)
+    distances = np.square(vectors - [*query, 0.0]).sum(axis=1)
+    scores = stored.read_vectors() @ query
+    np.testing.assert_allclose(distances - distances[0], -2 * (scores - scores[0]), atol=1e-5)
+    assert {one["doc"]["listbert_model"] for one in changes} == {stored.model}
+    assert all(one["doc_as_upsert"] for one in changes)
+
+
+def test_the_faiss_index_finds_what_exact_search_finds(stored, student_config):
+    queries = StudentEncoder(student_config.train.run).encode_queries(["red dress", "blue hat", "green coat"])
+    index = faiss.read_index(str(stored.folder / "faiss" / "index.faiss"))
+    recall = json.loads((stored.folder / "faiss" / "recall.json").read_text())
+    assert recall["recall_10"][str(recall["search_width"])] >= 0.99
+    assert json.loads((stored.folder / "faiss" / "ids.json").read_text()) == stored.read_ids()
+    _, rows = index.search(queries, 5)
+    exact = queries @ stored.read_vectors().T
+    is_found = np.isclose(np.take_along_axis(exact, rows, axis=1), -np.sort(-exact, axis=1)[:, :5], atol=1e-4)
+    assert is_found[:, 0].all() and is_found.mean() > 0.7
+
+
+def test_recall_is_the_share_of_the_best_that_is_found(tmp_path):
+    draw = np.random.default_rng(1)
+    writer = VectorWriter(tmp_path, "m", "float32", 16)
+    writer.write([f"d{n}" for n in range(3000)], np.zeros(3000, np.uint64), draw.normal(size=(3000, 16)))
+    writer.close()
+    found = write_faiss_index(read_vectors(tmp_path), draw.normal(size=(50, 16)).astype(np.float32), tmp_path / "faiss")
+    recalls = list(found["recall_10"].values())
+    assert 0.3 < recalls[0] < recalls[-1] <= 1.0
+    assert found["recall_10"][found["search_width"]] >= 0.99
+    assert json.loads(Path(tmp_path, "faiss", "recall.json").read_text())["queries"] == 50
+
+
+def test_without_faiss_the_message_says_what_to_install(stored, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(InputError, match="pip install"):
+        write_faiss_index(stored, np.zeros((1, 8), np.float32), tmp_path / "faiss")

@@ -1,0 +1,68 @@
+"""Vectors for the search engine that a shop has: a mapping and bulk files for OpenSearch and Elasticsearch.
+
+Engines search by distance, see `inner_products.py`: a document's vector has one more number than the student's, and a
+query's gets a 0, as `encode_query` gives it in `search_vectors`. The bulk files update documents, so that what the
+index knows of a product stays: `curl -H "Content-Type: application/x-ndjson" --data-binary @bulk-00000.ndjson
+http://127.0.0.1:9200/_bulk`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfr_listbert.distillation.inner_products import add_distance_coordinate
+from tfr_listbert.distillation.vectors import StoredVectors
+
+VECTOR_FIELD = "listbert_vector"
+MODEL_FIELD = "listbert_model"
+"""Version of the student that made a document's vector: ask with a filter on it while an index is being renewed."""
+
+BULK_DOCUMENTS = 2000
+"""Documents of one bulk file: a few megabytes, well below what engines take in one request."""
+
+
+def build_opensearch_mapping(vector_size: int) -> dict[str, Any]:
+    """Returns the body that makes an OpenSearch index (2.x or newer) for vectors of so many numbers."""
+    method = {"name": "hnsw", "engine": "faiss", "space_type": "l2"}
+    vector = {"type": "knn_vector", "dimension": vector_size + 1, "method": method}
+    properties = {VECTOR_FIELD: vector, MODEL_FIELD: {"type": "keyword"}}
+    return {"settings": {"index": {"knn": True}}, "mappings": {"properties": properties}}
+
+
+def build_elasticsearch_mapping(vector_size: int) -> dict[str, Any]:
+    """Returns the body that makes an Elasticsearch index (8.x or newer) for vectors of so many numbers."""
+    vector = {"type": "dense_vector", "dims": vector_size + 1, "index": True, "similarity": "l2_norm"}
+    return {"mappings": {"properties": {VECTOR_FIELD: vector, MODEL_FIELD: {"type": "keyword"}}}}
+
+
+MAPPINGS = {"opensearch": build_opensearch_mapping, "elasticsearch": build_elasticsearch_mapping}
+
+
+def write_search_files(stored: StoredVectors, engine: str, index: str, folder: Path) -> None:
+    """Writes `mapping.json` and `bulk-00000.ndjson`, ... for an engine.
+
+    Args:
+        stored: the vectors.
+        engine: `opensearch` or `elasticsearch`.
+        index: name of the index.
+        folder: a new folder.
+    """
+    folder.mkdir()
+    mapping = MAPPINGS[engine](stored.vector_size)
+    (folder / "mapping.json").write_text(json.dumps(mapping, indent=1) + "\n", encoding="utf-8")
+    ids, vectors = stored.read_ids(), add_distance_coordinate(stored.read_vectors())
+    for number, start in enumerate(range(0, len(ids), BULK_DOCUMENTS)):
+        part = slice(start, start + BULK_DOCUMENTS)
+        lines = [_format_update(index, stored.model, *one) for one in zip(ids[part], vectors[part], strict=True)]
+        (folder / f"bulk-{number:05d}.ndjson").write_text("".join(lines), encoding="utf-8")
+
+
+def _format_update(index: str, model: str, document_id: str, vector: np.ndarray) -> str:
+    action = {"update": {"_index": index, "_id": document_id}}
+    numbers = [float(f"{number:.7g}") for number in vector]
+    change = {"doc": {VECTOR_FIELD: numbers, MODEL_FIELD: model}, "doc_as_upsert": True}
+    return f"{json.dumps(action, ensure_ascii=False)}\n{json.dumps(change)}\n"
