@@ -29,6 +29,6 @@ install: .venv/installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 		echo "tfr_listbert needs Python 3.11, the newest that TensorFlow Ranking supports: install it, or name it with 'make PYTHON=/path/to/python3.11 ...'." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --editable ".[serving,test]"
+	.venv/bin/python -m pip install --quiet --editable ".[onnx,serving,test]"
 	.venv/bin/python -m pip check
 	touch $@

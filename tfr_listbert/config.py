@@ -498,6 +498,11 @@ class ExportConfig:
     """Run folder of a ranker that ranks a student's first documents anew, in one SavedModel; none when empty."""
     cascade_documents: int = 30
     """How many documents of a list it ranks anew."""
+    float16: bool = False
+    """Whether weights are kept as float16, in half the space; they are cast when a server loads them, and computed
+    with in float32."""
+    onnx: bool = False
+    """Whether `score_tokens` becomes an ONNX model too, `assets.extra/score_tokens.onnx`; needs the extra `onnx`."""
     force: bool = False
     """Whether a version becomes `stable` although it is significantly worse than the current one; its card says so."""
 

@@ -117,7 +117,7 @@ def compare(text_ranker):
     requests = RequestBuilder(text_ranker.fields, text_ranker.features).ask_each("one", [RANKED])[:1]
 
     def call(spoil):
-        scores = bundle._score_in_memory(text_ranker, requests[0])
+        scores = bundle.score_request(text_ranker, requests[0])
         spoil(scores)
         answers = [{"outputs": {"scores": scores.tolist()}}]
         return bundle.measure_score_difference(text_ranker, requests, Trial(answers, []))

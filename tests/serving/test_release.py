@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import re
 import shutil
 import time
 
@@ -15,6 +16,9 @@ from tfr_listbert.export.bundle import export_ranker
 from tfr_listbert.export.gate import decide_stable, read_gate_lists, score_with_version
 from tfr_listbert.training.checkpoints import RunCheckpoints
 from tfr_listbert.training.runs import read_ranker
+
+TOLERANCE = 5e-3
+"""Largest difference of a score by weights in float16."""
 
 DOCUMENTS = [{"title": "red summer dress"}, {"title": "blue denim jacket"}, {"title": "wooden garden chair"}]
 
@@ -46,8 +50,13 @@ def better_config(run_config, output):
         run_config,
         train=dataclasses.replace(run_config.train, run=str(output / "run")),
         evaluate=dataclasses.replace(run_config.evaluate, judgements=str(output / "grades.csv")),
-        export=dataclasses.replace(run_config.export, output=str(output), warmup_lists=(1,)),
+        export=dataclasses.replace(run_config.export, output=str(output), warmup_lists=(1,), float16=True, onnx=True),
     )
+
+
+def measure_variables(version):
+    """Returns the bytes of a version's variables."""
+    return sum(path.stat().st_size for path in (version / "variables").iterdir())
 
 
 def test_better_version_becomes_stable_and_the_server_follows(better_config, output, run_server):
@@ -63,13 +72,17 @@ def test_better_version_becomes_stable_and_the_server_follows(better_config, out
         before = ask(label="stable")
         export_ranker(better_config)
         card = (output / "ranker" / "2" / "assets.extra" / "model_card.md").read_text()
-        assert "Label: `stable`. Its ndcg_10 on 20 test lists is 1.0000, +0." in card
+        judged = re.search(r"Label: `stable`. Its ndcg_10 on 20 test lists is (0.9\d+|1.0000), \+0.", card)
+        for what in ("float16 weights", "score_tokens.onnx"):
+            told = re.search(rf"{what}: scores of 20 test lists differ by (.+) at most, ndcg_10 is (.+) instead", card)
+            assert 0 < float(told[1]) < TOLERANCE and float(told[2]) == pytest.approx(float(judged[1]), abs=0.01)
+        assert measure_variables(output / "ranker" / "2") < 0.6 * measure_variables(output / "ranker" / "1")
         assert read()[0].labels == {"stable": 2, "canary": 2} and read()[0].versions == (1, 2)
         deadline = time.monotonic() + 60
         while ask(label="stable") == before and time.monotonic() < deadline:
             time.sleep(0.1)
         for choice in ({"label": "stable"}, {"label": "canary"}, {"version": 2}, {}):
-            np.testing.assert_allclose(ask(**choice), np.negative(before), atol=1e-5)
+            np.testing.assert_allclose(ask(**choice), np.negative(before), atol=TOLERANCE)
         assert ask(version=1) == before  # still there, for the way back
     versions = [output / "ranker" / number for number in ("1", "2")]
     assert "significantly worse" in decide_stable(better_config, *versions).reason

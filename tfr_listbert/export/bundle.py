@@ -18,9 +18,11 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tfr_listbert.config import Config, require, write_config
 from tfr_listbert.export.cascade import TextCascade
 from tfr_listbert.export.deployment import Labels, read_labels, write_deployment
-from tfr_listbert.export.gate import Decision, decide_stable
+from tfr_listbert.export.difference import describe_difference, score_in_memory, score_request
+from tfr_listbert.export.gate import Decision, decide_stable, read_gate_lists, score_with_version
 from tfr_listbert.export.golden import GOLDEN_FILE, write_golden_requests
 from tfr_listbert.export.model_card import CARD_FILE, build_card
+from tfr_listbert.export.onnx_model import ONNX_FILE, score_with_onnx, write_onnx
 from tfr_listbert.export.requests import SAMPLE_LISTS, RequestBuilder, ServedRequest
 from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, TextRanker
 from tfr_listbert.export.student import StudentRequestBuilder, build_text_student
@@ -28,7 +30,7 @@ from tfr_listbert.export.student_signatures import TextStudent
 from tfr_listbert.export.trial import Trial, require_answers, run_trial
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write_warmup_file
 from tfr_listbert.lists.elwc import read_lists
-from tfr_listbert.schema import QUERY, InputError, RankedList
+from tfr_listbert.schema import InputError, RankedList
 from tfr_listbert.training.runs import Ranker, read_ranker
 
 SCORE_TOLERANCE = 1e-4
@@ -79,15 +81,36 @@ def export_ranker(config: Config) -> None:
     deployment = base.with_name(f"{config.export.name}.serving")
     labels = read_labels(deployment, config.export.name)
     with write_beside(base, version) as folder:
-        bundle = write_bundle(text_ranker, folder, builder, config.export.name, config.export.warmup_lists)
+        bundle, notes = _write_with_options(config, text_ranker, folder, builder)
         decision = decide_stable(config, folder, base / str(labels.stable) if labels else None)
         write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
-        card = build_card(config, ranker.config, version, bundle.seconds, decision)
+        card = build_card(config, ranker.config, version, bundle.seconds, decision, notes)
         (folder / EXTRA_FOLDER / CARD_FILE).write_text(card, encoding="utf-8")
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     labels = labels.add(version, decision.is_stable) if labels else Labels(version, version)
     write_deployment(deployment, config.export.name, labels, bundle.seconds, size)
-    print(_describe(config, base / str(version), bundle, decision))
+    print("\n".join([_describe(config, base / str(version), bundle, decision), *notes]))
+
+
+def _write_with_options(
+    config: Config, ranker: TextRanker, folder: Path, builder: RequestBuilder
+) -> tuple[Bundle, list[str]]:
+    """Writes the bundle as `export.float16` and `export.onnx` say; returns it, and a line on what each changes."""
+    settings = config.export
+    lists = read_gate_lists(config) if settings.float16 or settings.onnx else []
+    exact = score_in_memory(ranker, builder, lists)
+    if settings.float16:
+        ranker.halve_weights()
+    bundle = write_bundle(ranker, folder, builder, settings.name, settings.warmup_lists)
+    notes = []
+    if settings.float16:
+        halved = score_with_version(folder, lists) if lists else []
+        notes.append(describe_difference("float16 weights", config, exact, halved))
+    if settings.onnx:
+        path = folder / EXTRA_FOLDER / ONNX_FILE
+        write_onnx(ranker, path)
+        notes.append(describe_difference(ONNX_FILE, config, exact, score_with_onnx(path, ranker, builder, lists)))
+    return bundle, notes
 
 
 def _describe(config: Config, folder: Path, bundle: Bundle, decision: Decision) -> str:
@@ -112,6 +135,8 @@ def build_text_model(config: Config, ranker: Ranker) -> TextRanker:
     """
     settings = config.export
     if ranker.config.model.is_student:
+        rule = f"must be false for a student such as that in {config.train.run}; it has no `score_tokens`"
+        require(not settings.onnx, "export.onnx", rule, settings.onnx)
         teacher = build_text_ranker(read_ranker(settings.cascade)) if settings.cascade else None
         return build_text_student(config, ranker, teacher)
     for name in ("vectors", "cascade"):
@@ -240,7 +265,7 @@ def measure_score_difference(ranker: TextRanker, requests: Sequence[ServedReques
     for request, answer in zip(requests, trial.answers, strict=False):
         if request.signature_name != DEFAULT_SIGNATURE or "error" in answer:
             continue
-        expected = _score_in_memory(ranker, request)
+        expected = score_request(ranker, request)
         scores = np.array(answer["outputs"]["scores"], np.float32).reshape(expected.shape)
         # Equal infinities or NaN would hide behind a difference of 0.
         differences.extend(np.where(np.isfinite(scores), np.abs(scores - expected), np.inf).ravel().tolist())
@@ -251,10 +276,3 @@ def measure_score_difference(ranker: TextRanker, requests: Sequence[ServedReques
             f"{SCORE_TOLERANCE:g}. Nothing was exported."
         )
     return difference
-
-
-def _score_in_memory(ranker: TextRanker, request: ServedRequest) -> np.ndarray:
-    inputs = request.inputs
-    fields = {name: tf.constant(inputs[name], tf.string) for name in ranker.fields}
-    features = {name: tf.constant(inputs[name], tf.float32) for name in ranker.features}
-    return ranker.rank_scores(tf.constant(inputs[QUERY], tf.string), fields, features).numpy()

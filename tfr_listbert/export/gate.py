@@ -105,11 +105,12 @@ def score_with_version(folder: Path, lists: Sequence[RankedList]) -> list[Scored
             batch = lists[start : start + _BATCH_LISTS]
             protos = [build_elwc(one).SerializeToString() for one in batch]
             rows = model.ask(PROTO_SIGNATURE, {"inputs": protos})["scores"]
-            scored += [_attach(one, row) for one, row in zip(batch, rows, strict=True)]
+            scored += [attach_scores(one, row) for one, row in zip(batch, rows, strict=True)]
     return scored
 
 
-def _attach(ranked_list: RankedList, scores: np.ndarray) -> ScoredList:
+def attach_scores(ranked_list: RankedList, scores: np.ndarray) -> ScoredList:
+    """Returns a list with its scores, the first of `scores` [slots]."""
     labels = np.array([document.label for document in ranked_list.documents], np.float32)
     ids = [document.document_id for document in ranked_list.documents]
     return ScoredList(ranked_list.query_id, ids, labels, scores[: len(ids)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,14 @@ def count_fitting(seconds: Mapping[int, float], budget_seconds: float) -> int:
     return lengths[-1]
 
 
-def build_card(config: Config, run: Config, version: int, seconds: Mapping[int, float], decision: Decision) -> str:
+def build_card(
+    config: Config,
+    run: Config,
+    version: int,
+    seconds: Mapping[int, float],
+    decision: Decision,
+    notes: Sequence[str] = (),
+) -> str:
     """Returns the card in Markdown.
 
     Args:
@@ -59,11 +66,13 @@ def build_card(config: Config, run: Config, version: int, seconds: Mapping[int, 
         version: its number.
         seconds: median seconds of one request by length of the list.
         decision: of the gate, with the metric that it measured.
+        notes: on what optional exports change.
     """
     parts = [
         f"# {config.export.name}, version {version}\n",
         _describe_training(config, run),
         _describe_quality(config, decision),
+        *[f"{note}\n" for note in notes],
         _describe_latency(seconds),
         _USE,
         _describe_licence(run),

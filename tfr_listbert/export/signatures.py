@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 import tensorflow_ranking as tfr
 
+from tfr_listbert.export.half_weights import HalfWeight, round_weights
 from tfr_listbert.schema import PADDING_SCORE, QUERY, InputError
 from tfr_listbert.text.packing import RowPacker
 
@@ -65,6 +66,7 @@ class TextRanker(tf.Module):
         self.features = tuple(features)
         self._row_tokens = row_tokens
         self._row_scorer = row_scorer
+        self._is_half = False
         self._trace(row_scorer)
 
     def _trace(self, row_scorer: tf.keras.layers.Layer) -> None:
@@ -137,6 +139,24 @@ class TextRanker(tf.Module):
             columns = [tf.identity(features[name]) for name in self.features]
             return self._score_rows(rows, self._stack(columns, tf.shape(tokens)[0]))
 
+    def score_padded(self, tokens: tf.Tensor, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns what `score_tokens` does, in plain matrices that other formats have ops for; nothing is checked."""
+        return self._row_scorer.score_padded(tokens, self._stack(list(features.values()), tf.shape(tokens)[0]))
+
+    def pack(self, queries: tf.Tensor, fields: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the rows of tokens [N, T] of all documents; queries [B] and fields [B, L] string."""
+        rows = self._packer.pack(queries, fields, tf.ones_like(fields[self.fields[0]], tf.bool))
+        return rows.to_tensor(self._packer.tokenizer.pad_id)
+
+    def halve_weights(self) -> None:
+        """Rounds the weights to float16, and has them saved so.
+
+        Raises:
+            InputError: if a weight is beyond float16's range.
+        """
+        round_weights(self._row_scorer.trainable_variables)
+        self._is_half = True
+
     def build_signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Returns the signatures by name, as `tf.saved_model.save` takes them.
 
@@ -189,7 +209,8 @@ class TextRanker(tf.Module):
         Saving the Keras layers themselves would add traces of every one of their calls.
         """
         module = tf.Module(name="saved_ranker")
-        module.weights = list(self._row_scorer.variables)
+        is_half = self._is_half
+        module.weights = [HalfWeight(one) if is_half and one.trainable else one for one in self._row_scorer.variables]
         module.tokenizer = self._packer.tokenizer
         return module
 

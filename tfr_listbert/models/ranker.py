@@ -10,7 +10,7 @@ import tensorflow_ranking as tfr
 
 from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
 from tfr_listbert.encoders.roberta import INITIALIZER_DEVIATION
-from tfr_listbert.models.row_encoder import encode_rows
+from tfr_listbert.models.row_encoder import encode_padded, encode_rows
 
 LARGEST_DEVIATION = 10.0
 """Normalized features are cut here, so that a price with three zeros too many cannot outweigh all text."""
@@ -98,7 +98,14 @@ class RowScorer(tf.keras.layers.Layer):
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         vectors = tf.cast(self._encode(tokens, seed, training), tf.float32)  # [N, H]
         self._seed.value = tf.random.fold_in(seed, len(self._widths))
-        vectors = self._dropout(vectors, training=training)
+        return self._score_vectors(self._dropout(vectors, training=training), features)
+
+    def score_padded(self, tokens: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        """Returns the score of each row of `tokens` [N, T] int32, padded and computed so; nothing is dropped."""
+        vectors = encode_padded(self.encoder, tokens, tf.zeros([2], tf.int32), training=False)
+        return self._score_vectors(tf.cast(vectors, tf.float32), features)
+
+    def _score_vectors(self, vectors: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         # A vector after LayerNorm has the norm sqrt(H). Scaled to it, a feature is learnt as fast as the vector; with a
         # scale of 1, the weight of a BM25 score was at 0.2 after 336 steps and the ranker below BM25.
         scaled = self.feature_statistics(features) * tf.sqrt(float(self.encoder.shape.width))
