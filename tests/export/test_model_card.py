@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -52,3 +55,13 @@ def test_exported_version_carries_its_card(exported):
     card = (exported / "assets.extra" / "model_card.md").read_text(encoding="utf-8")
     assert "It is the first version." in card and "scored on 20 test lists" in card
     assert "| 1000 |" in card
+
+
+def test_curl_line_of_the_card_works_when_pasted(exported, served):
+    card = (exported / "assets.extra" / "model_card.md").read_text(encoding="utf-8")
+    line = re.search(r"^curl .*$", card, re.MULTILINE)[0].replace("http://127.0.0.1:8501", served[0])
+    if shutil.which("curl") is None:
+        pytest.skip("no curl is installed here")
+    answer = json.loads(subprocess.run(["bash", "-c", line], capture_output=True, check=True, timeout=60).stdout)
+    assert sorted(answer["outputs"]) == ["order", "scores", "sorted_scores"]
+    assert sorted(answer["outputs"]["order"][0]) == [0, 1]

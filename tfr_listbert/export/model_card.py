@@ -74,6 +74,7 @@ def build_card(
         _describe_quality(config, decision),
         *[f"{note}\n" for note in notes],
         _describe_latency(seconds),
+        _describe_request(config.export.name, run),
         _USE,
         _describe_licence(run),
     ]
@@ -161,6 +162,17 @@ def _describe_latency(seconds: Mapping[int, float]) -> str:
 
 def _format_count(count: int, most: int) -> str:
     return f"{count} or more" if count == most else str(count)
+
+
+def _describe_request(name: str, run: Config) -> str:
+    fields = {field.name: [["red summer dress", "blue denim jacket"]] for field in run.text.fields}
+    features = {feature: [[float("nan"), 1.0]] for feature in run.model.features}
+    body = json.dumps({"signature_name": "rank", "inputs": {"query": ["red dress"], **fields, **features}})
+    return (
+        "## How to ask it\n\n"
+        "One query, two products; NaN is a number that is missing:\n\n"
+        f"```bash\ncurl -s http://127.0.0.1:8501/v1/models/{name}:predict -d '{body}'\n```\n"
+    )
 
 
 def _describe_licence(run: Config) -> str:
