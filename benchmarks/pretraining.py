@@ -13,9 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import platform
-import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +23,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.environments import build_environment
+from benchmarks.peers import start_peer
+from benchmarks.tables import describe_machine, format_spread
 from tfr_listbert.config import Config
 from tfr_listbert.encoders.roberta import resolve_shape
 from tfr_listbert.rows.corpus_batches import StepPlan, build_step_dataset
@@ -55,7 +54,7 @@ def measure(config: Config) -> None:
         rows = write_corpus(config, tokenizer, Path(folder))
         trainers = {
             "tfr_listbert": build_trainer(config, tokenizer, rows),
-            **start_peer(config, tokenizer, rows, Path(folder), stack),
+            **start_trainers(config, tokenizer, rows, Path(folder), stack),
         }
         for train in trainers.values():
             train()  # tracing, allocation
@@ -93,7 +92,7 @@ def build_trainer(config: Config, tokenizer: tf.Module, rows: tuple[np.ndarray, 
     return train
 
 
-def start_peer(
+def start_trainers(
     config: Config, tokenizer: tf.Module, rows: tuple[np.ndarray, ...], folder: Path, stack: contextlib.ExitStack
 ) -> dict[str, Trainer]:
     """Returns the peer's trainers, random and grouped batches, in one process that ends with `stack`."""
@@ -101,17 +100,10 @@ def start_peer(
     real = [row[row != tokenizer.pad_id] for row in _shuffle_rows(rows)]
     np.savez(folder / "rows.npz", ids=np.concatenate(real), lengths=[len(row) for row in real])
     command = [python, HERE / "pretraining_peer.py", folder / "rows.npz", json.dumps(_describe_size(config, tokenizer))]
-    peer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    stack.callback(peer.wait)
-    stack.callback(peer.stdin.close)  # comes first: the peer ends where its input does
+    ask = start_peer(command, stack)
 
     def build(kind: str) -> Trainer:
-        def train() -> dict[str, float]:
-            peer.stdin.write(f"{ROUND_SECONDS} {kind}\n")
-            peer.stdin.flush()
-            return json.loads(peer.stdout.readline())
-
-        return train
+        return lambda: ask(f"{ROUND_SECONDS} {kind}")
 
     return {"PyTorch, random batches": build("random"), "PyTorch, grouped by length": build("grouped")}
 
@@ -139,7 +131,7 @@ def format_table(config: Config, rounds: list[dict[str, dict[str, float]]]) -> s
     ours = next(iter(speeds.values()))
     lines = [
         f"{config.encoder.size}, {BATCH_TEXTS} texts a step, {ROUNDS} rounds of {ROUND_SECONDS:.0f} s in turns; "
-        f"{platform.processor() or platform.machine()}, TensorFlow {tf.__version__}",
+        f"{describe_machine()}",
         "",
         "| | real tokens/s, median (range) | real among computed | tfr_listbert is faster, median (range) |",
         "|---|---|---|---|",
@@ -150,11 +142,6 @@ def format_table(config: Config, rounds: list[dict[str, dict[str, float]]]) -> s
         ratio = "" if own is ours else f"{format_spread(ratios, '.2f')} times"
         lines.append(f"| {name} | {format_spread(own, ',.0f')} | {share:.1%} | {ratio} |")
     return "\n".join(lines)
-
-
-def format_spread(values: list[float], style: str) -> str:
-    """Returns the median and the range."""
-    return f"{statistics.median(values):{style}} ({min(values):{style}}–{max(values):{style}})"
 
 
 if __name__ == "__main__":
