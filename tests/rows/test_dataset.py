@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tfr_listbert.lists.elwc import read_lists
-from tfr_listbert.rows.dataset import TrainingOrder, build_dataset, build_training_dataset, count_lists
+from tfr_listbert.rows.dataset import build_dataset, build_training_dataset, count_lists
+from tfr_listbert.rows.training_order import TrainingOrder
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.runs import build_batcher

@@ -94,7 +94,7 @@ def _describe_training(config: Config, run: Config) -> str:
         f"{_read_counts(Path(config.data.lists))}.\n"
         f"- Inputs: `query` ({run.text.query_tokens} tokens); text {fields}; numbers {features}.\n"
         f"- Encoder: {encoder}. Loss: `{run.loss.loss}`{options}; {run.train.epochs} epochs of "
-        f"{run.train.batch_lists} lists a step, seed {run.train.seed}.\n"
+        f"{run.train.batch_text} a step, seed {run.train.seed}.\n"
         f"- Run: {config.train.run}, checkpoint {config.evaluate.checkpoint}. All settings: `config.yaml` beside this "
         "file.\n"
     )

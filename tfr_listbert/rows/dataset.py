@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.lists.elwc import list_shards, parse_lists
+from tfr_listbert.rows.list_index import ListIndex, index_lists
+from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
 from tfr_listbert.schema import DOCUMENT_ID, IS_JUDGED, LABEL, QUERY, QUERY_ID, TEACHER_SCORE, WEIGHT
 from tfr_listbert.text.packing import RowPacker
 
-SHUFFLE_LISTS = 10_000
-"""Lists in the shuffle buffer: all of a small shop's, and about 100 MB of a large one's."""
+READ_AHEAD = 4
+"""Steps that are read, and those that are tokenized, while the model works on one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,51 +102,30 @@ def build_dataset(lists: str, split: str, batcher: RowBatcher, batch_lists: int)
     return serialized.map(batcher, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingOrder:
-    """Which lists make which step: a function of seed and step alone.
-
-    Attributes:
-        seed: run seed.
-        epochs: passes over the training lists.
-        batch_lists: lists per step; the last step of an epoch takes what is left.
-        first_step: steps to leave out, because a run that goes on has made them.
-        replicas: parts of each step's lists, a batch for each.
-    """
-
-    seed: int
-    epochs: int
-    batch_lists: int
-    first_step: int = 0
-    replicas: int = 1
-
-
 def build_training_dataset(lists: str, batcher: RowBatcher, order: TrainingOrder) -> tf.data.Dataset:
-    """Returns the batches of all epochs, from `order.first_step` on.
-
-    Only the lists themselves are read again for steps that are left out; none is parsed or tokenized.
+    """Returns the batches of all epochs, from `order.first_step` on; nothing of the steps before it is read.
 
     Raises:
         InputError: as `list_shards`.
     """
-    shards = list_shards(lists, "train", batcher.fields, batcher.read_features)
+    index = index_lists(list_shards(lists, "train", batcher.fields, batcher.read_features))
+    return build_step_dataset(index, batcher, order)
 
-    def read_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        records = tf.data.TFRecordDataset(tf.random.experimental.stateless_shuffle(shards, [order.seed, epoch]))
-        records = records.shuffle(SHUFFLE_LISTS, seed=_mix(order.seed, epoch), reshuffle_each_iteration=False)
-        return records.batch(order.batch_lists)
 
-    epochs = tf.data.Dataset.range(order.epochs, output_type=tf.int32)
-    steps = epochs.flat_map(read_epoch).skip(order.first_step)
+def build_step_dataset(index: ListIndex, batcher: RowBatcher, order: TrainingOrder) -> tf.data.Dataset:
+    """Returns the batches of all epochs over the lists of `index`, from `order.first_step` on."""
+    deal = StepDeal(index, order)
+
+    def read_step(step: tf.Tensor) -> tf.Tensor:
+        def read(number: np.ndarray) -> np.ndarray:
+            return index.read(deal.choose(int(number)))
+
+        return tf.ensure_shape(tf.numpy_function(read, [step], tf.string, stateful=False), [None])
+
+    steps = tf.data.Dataset.range(order.first_step, deal.steps).map(read_step).prefetch(READ_AHEAD)
     if order.replicas > 1:
         steps = steps.flat_map(lambda serialized: _split_step(serialized, order.replicas))
-    return steps.map(batcher, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
-
-
-def _mix(seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """Returns an int64 seed of the epoch; `Dataset.shuffle` takes one number, and not 0, which it reads as random."""
-    drawn = tf.random.stateless_uniform([], [seed, epoch], 1, tf.int32.max, tf.int32)
-    return tf.cast(drawn, tf.int64)
+    return steps.map(batcher, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(READ_AHEAD)
 
 
 def _split_step(serialized: tf.Tensor, parts: int) -> tf.data.Dataset:

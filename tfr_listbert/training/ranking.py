@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +10,13 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config, TrainConfig
 from tfr_listbert.evaluation.metrics import compute_metrics, summarize_metrics
+from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.lists.scored import require_scored_lists
 from tfr_listbert.models.scoring import score_lists
-from tfr_listbert.rows.dataset import RowBatcher, TrainingOrder, build_dataset, build_training_dataset, count_lists
+from tfr_listbert.rows.dataset import RowBatcher, build_dataset, build_step_dataset
+from tfr_listbert.rows.list_index import ListIndex, index_lists
 from tfr_listbert.rows.profile import RowProfile, measure_rows
+from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import Progress
 from tfr_listbert.training.devices import build_strategy, set_precision
@@ -75,8 +77,10 @@ def _build_task(
     config: Config, lists: str, ranker: Ranker, objective: Objective, strategy: tf.distribute.Strategy
 ) -> Task:
     settings = config.train
-    epoch_steps = math.ceil(count_lists(lists, "train") / settings.batch_lists)
     batcher = dataclasses.replace(ranker.batcher, has_teacher=bool(config.loss.terms))
+    index = index_lists(list_shards(lists, "train", batcher.fields, batcher.read_features))
+    order = build_order(settings, strategy.num_replicas_in_sync)
+    deal = StepDeal(index, order)
     validation = build_dataset(config.data.lists, "validation", ranker.batcher, config.evaluate.batch_lists)
 
     def evaluate() -> dict[str, float]:
@@ -88,22 +92,28 @@ def _build_task(
         objective=objective,
         model_objects=ranker.row_scorer.list_objects(),
         evaluate=evaluate,
-        build_dataset=_build_step_source(config.train, lists, batcher, strategy),
-        steps=epoch_steps * settings.epochs,
-        evaluate_steps=settings.evaluate_steps or epoch_steps,
+        build_dataset=_build_step_source(index, order, batcher, strategy),
+        steps=deal.steps,
+        evaluate_steps=settings.evaluate_steps or deal.epoch_steps,
         metric=settings.metric,
     )
 
 
-def _build_step_source(
-    settings: TrainConfig, lists: str, batcher: RowBatcher, strategy: tf.distribute.Strategy
-) -> Callable[[int], tf.data.Dataset]:
-    replicas = strategy.num_replicas_in_sync
+def build_order(settings: TrainConfig, replicas: int = 1) -> TrainingOrder:
+    """Returns the order in which a run sees its lists."""
+    return TrainingOrder(
+        settings.seed, settings.epochs, settings.batch_lists, replicas=replicas, batch_rows=settings.batch_rows
+    )
 
+
+def _build_step_source(
+    index: ListIndex, order: TrainingOrder, batcher: RowBatcher, strategy: tf.distribute.Strategy
+) -> Callable[[int], tf.data.Dataset]:
     def build(first_step: int) -> tf.data.Dataset:
-        order = TrainingOrder(settings.seed, settings.epochs, settings.batch_lists, first_step, replicas)
-        dataset = build_training_dataset(lists, batcher, order)
-        return dataset if replicas == 1 else strategy.distribute_datasets_from_function(lambda context: dataset)
+        dataset = build_step_dataset(index, batcher, dataclasses.replace(order, first_step=first_step))
+        if order.replicas == 1:
+            return dataset
+        return strategy.distribute_datasets_from_function(lambda context: dataset)
 
     return build
 

@@ -12,12 +12,16 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.comparison.plan import Run
+from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.models.scoring import score_lists
-from tfr_listbert.rows.dataset import build_dataset, count_lists
+from tfr_listbert.rows.dataset import build_dataset, build_training_dataset
+from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.rows.profile import measure_rows
+from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
+from tfr_listbert.training.ranking import build_order
 from tfr_listbert.training.runs import adopt_initial, build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
 
@@ -48,13 +52,14 @@ def measure_speed(config: Config) -> Speed:
     started = time.monotonic()
     config = adopt_initial(config)
     batcher = build_batcher(config, read_tokenizer(config.text.folder))
-    dataset = build_dataset(config.data.lists, "train", batcher, config.train.batch_lists)
-    profile = measure_rows(dataset, config.model.features, config.model.buckets, config.text.row_tokens)
+    measured = build_dataset(config.data.lists, "train", batcher, config.evaluate.batch_lists)
+    profile = measure_rows(measured, config.model.features, config.model.buckets, config.text.row_tokens)
     ranker = build_run_ranker(config, batcher, profile)
     objective = build_objective(build_terms(config.loss))
     model = TrainingModel(ranker.network, objective, config.train.seed, config.train.gradient_clip_norm)
     model.compile(optimizer=build_optimizer(config.train, _STEPS_TIMED))
     clock = _StepClock()
+    dataset = build_training_dataset(config.data.lists, batcher, build_order(config.train))
     model.fit(dataset.take(_STEPS_TIMED + 1), verbose=0, callbacks=[clock])
     validation = build_dataset(config.data.lists, "validation", batcher, config.evaluate.batch_lists)
     before = time.monotonic()
@@ -78,10 +83,9 @@ def estimate_seconds(runs: Sequence[Run], speed: Speed, jobs: int) -> float:
     total = 0.0
     for run in runs:
         train = run.config.train
-        epoch_steps = math.ceil(count_lists(run.config.data.lists, "train") / train.batch_lists)
-        steps = train.epochs * epoch_steps
-        evaluations = math.ceil(steps / (train.evaluate_steps or epoch_steps))
-        total += speed.start_seconds / jobs + steps * speed.step_seconds + evaluations * speed.evaluation_seconds
+        deal = StepDeal(index_lists(list_shards(run.config.data.lists, "train")), build_order(train))
+        evaluations = math.ceil(deal.steps / (train.evaluate_steps or deal.epoch_steps))
+        total += speed.start_seconds / jobs + deal.steps * speed.step_seconds + evaluations * speed.evaluation_seconds
     return total
 
 

@@ -98,7 +98,7 @@ def describe_budget(findings: Findings) -> str:
     chosen = f"chosen among {trials} settings on the validation lists" if trials > 1 else "with the settings given"
     graded = f"the grades of {config.evaluate.judgements}" if config.evaluate.judgements else "the labels of the lists"
     return (
-        f"Every loss: {config.train.epochs} epochs of {config.train.batch_lists} lists a step (up to {pairs:,} pairs), "
+        f"Every loss: {config.train.epochs} epochs of {config.train.batch_text} a step (up to {pairs:,} pairs), "
         f"encoder {config.encoder.size or 'as configured'}, start {config.encoder.initial or 'random'}, {chosen}"
         f"{f' in trials of {compare.trial_epochs} epochs' if compare.trial_epochs and trials > 1 else ''}, seeds "
         f"{', '.join(map(str, compare.seeds))}{f', {compare.folds} folds over queries' if compare.folds else ''}. The "

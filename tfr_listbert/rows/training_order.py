@@ -1,0 +1,72 @@
+"""Which lists make which step of training: a function of (run seed, step) alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from tfr_listbert.rows.list_index import ListIndex
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOrder:
+    """How the lists of a split are dealt out to steps; exactly one of `batch_lists` and `batch_rows` is set.
+
+    Attributes:
+        seed: run seed.
+        epochs: passes over the training lists.
+        batch_lists: lists per step; the last step of an epoch takes what is left.
+        first_step: steps to leave out, because a run that goes on has made them.
+        replicas: parts of each step's lists, a batch for each.
+        batch_rows: most documents per step, over all its lists; a longer list is a step of its own.
+    """
+
+    seed: int
+    epochs: int
+    batch_lists: int | None
+    first_step: int = 0
+    replicas: int = 1
+    batch_rows: int | None = None
+
+
+class StepDeal:
+    """The steps of all epochs; nothing of a step is known of before it is asked for but its number of lists."""
+
+    def __init__(self, index: ListIndex, order: TrainingOrder):
+        """Deals out the lists of `index`."""
+        self._index, self._order = index, order
+        self._shuffle = functools.lru_cache(maxsize=2)(self._shuffle_epoch)
+        counts = [len(self._shuffle(epoch)[1]) - 1 for epoch in range(order.epochs)]
+        self._ends = np.cumsum(counts)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all epochs."""
+        return int(self._ends[-1])
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of the first epoch; with `batch_rows` those of others may be a few more or less."""
+        return int(self._ends[0])
+
+    def choose(self, step: int) -> np.ndarray:
+        """Returns the numbers [B] of the lists of a step, counted from 0 through all epochs."""
+        epoch = int(np.searchsorted(self._ends, step, side="right"))
+        lists, starts = self._shuffle(epoch)
+        place = step - (self._ends[epoch - 1] if epoch else 0)
+        return lists[starts[place] : starts[place + 1]]
+
+    def _shuffle_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the lists in their order and where each step begins among them, the end included."""
+        lists = np.random.default_rng([self._order.seed, epoch]).permutation(len(self._index))
+        if self._order.batch_rows is None:
+            return lists, np.append(np.arange(0, len(lists), self._order.batch_lists), len(lists))
+        ends = np.cumsum(self._index.rows[lists])
+        starts = [0]
+        while starts[-1] < len(lists):
+            before = ends[starts[-1] - 1] if starts[-1] else 0
+            fitting = int(np.searchsorted(ends, before + self._order.batch_rows, side="right"))
+            starts.append(max(fitting, starts[-1] + 1))
+        return lists, np.array(starts)
