@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: quickstart pretraining_gain test soak lint install
+.PHONY: bench quickstart pretraining_gain test soak lint install
 
 quickstart: install  ## simulate a shop, train on its click log, evaluate, export, serve and ask
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bash pipelines/quickstart.sh
@@ -15,6 +15,13 @@ runs/shop/pretrained/metrics.json:
 
 test: install lint  ## what every change must pass
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not soak"
+
+bench: install runs/homedepot/tokenizer/tokenizer.json  ## speed and memory against peers; writes benchmarks/RESULTS.md
+	bash benchmarks/run.sh
+
+runs/homedepot/tokenizer/tokenizer.json:
+	.venv/bin/python pipelines/prepare_data.py benchmarks/training.yaml
+	.venv/bin/python pipelines/train_tokenizer.py benchmarks/training.yaml
 
 soak: install  ## what takes longer: long kills, big logs, many trials
 	.venv/bin/python -m pytest -m soak

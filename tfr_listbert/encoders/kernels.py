@@ -1,8 +1,8 @@
 """The encoder's elementwise work with gradients written by hand: fewer passes over memory than TensorFlow derives.
 
 On a CPU a transformer of this size spends what the matrix products leave in reading and writing [M, H] tensors; each
-operation of TensorFlow is such a pass. Measured for 3,136 tokens of `mini` on two cores, forward and backward:
-see benchmarks/RESULTS.md.
+operation of TensorFlow is such a pass. With these gradients, one product for rows of all widths and weights transposed
+before a product, a step of `mini` on 16 of Home Depot's lists took 313 ms of two cores' time in place of 366.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfr_listbert.config import Config, TrainConfig
+from tfr_listbert.encoders.roberta import resolve_shape
 from tfr_listbert.evaluation.metrics import compute_metrics, summarize_metrics
 from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.lists.scored import require_scored_lists
@@ -20,7 +21,8 @@ from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import Progress
 from tfr_listbert.training.devices import build_strategy, set_precision
-from tfr_listbert.training.objectives import build_objective, build_terms
+from tfr_listbert.training.memory import MemoryPlan, plan_memory
+from tfr_listbert.training.objectives import LossTerm, build_objective, build_terms
 from tfr_listbert.training.randomness import make_repeatable
 from tfr_listbert.training.runs import (
     Ranker,
@@ -50,7 +52,9 @@ def train_ranker(config: Config) -> None:
     with strategy.scope():
         ranker = build_run_ranker(config, batcher, profile)
     objective = build_objective(terms, config.train.micro_batch_lists)
-    task = _build_task(config, lists, ranker, objective, strategy)
+    index = index_lists(list_shards(lists, "train", batcher.fields, _teach(config, batcher).read_features))
+    print(_plan_memory(config, ranker, profile, terms, index).describe())
+    task = _build_task(config, index, ranker, objective, strategy)
     progress = train(task, config.train, Path(config.train.run), strategy)
     _report(config, progress)
 
@@ -73,12 +77,24 @@ def _measure_training_rows(config: Config, batcher: RowBatcher) -> RowProfile:
     return measure_rows(dataset, config.model.features, config.model.buckets, longest)
 
 
+def _teach(config: Config, batcher: RowBatcher) -> RowBatcher:
+    """Returns what makes batches of training lists, with the teacher's scores where there are several losses."""
+    return dataclasses.replace(batcher, has_teacher=bool(config.loss.terms))
+
+
+def _plan_memory(
+    config: Config, ranker: Ranker, profile: RowProfile, terms: Sequence[LossTerm], index: ListIndex
+) -> MemoryPlan:
+    vocabulary_size = ranker.batcher.packer.tokenizer.vocabulary_size
+    losses, longest = [term.loss for term in terms], (int(index.rows.max()), profile.widths[-1])
+    return plan_memory(config.train, resolve_shape(config.encoder), vocabulary_size, losses, *longest)
+
+
 def _build_task(
-    config: Config, lists: str, ranker: Ranker, objective: Objective, strategy: tf.distribute.Strategy
+    config: Config, index: ListIndex, ranker: Ranker, objective: Objective, strategy: tf.distribute.Strategy
 ) -> Task:
     settings = config.train
-    batcher = dataclasses.replace(ranker.batcher, has_teacher=bool(config.loss.terms))
-    index = index_lists(list_shards(lists, "train", batcher.fields, batcher.read_features))
+    batcher = _teach(config, ranker.batcher)
     order = build_order(settings, strategy.num_replicas_in_sync)
     deal = StepDeal(index, order)
     validation = build_dataset(config.data.lists, "validation", ranker.batcher, config.evaluate.batch_lists)

@@ -1,0 +1,46 @@
+"""What a step is expected to take: numbers worked out by hand, and what bounds it."""
+
+import pytest
+import tensorflow as tf
+
+from tfr_listbert.config import TrainConfig
+from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
+from tfr_listbert.losses import build_loss
+from tfr_listbert.training.memory import count_loss_bytes, count_weights, plan_memory
+
+SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=40)
+
+
+def plan(loss="softmax_loss", longest_list=100, **settings):
+    return plan_memory(TrainConfig(**settings), SHAPE, 30, [build_loss(loss, {})], longest_list, 32)
+
+
+def test_weights_are_counted_as_they_are():
+    weights = RobertaEncoder(30, SHAPE).trainable_variables
+    assert abs(count_weights(SHAPE, 30) - sum(int(tf.size(weight)) for weight in weights)) <= 3 * SHAPE.width
+
+
+def test_activations_stop_growing_at_the_limit():
+    free = [plan(batch_lists=2, longest_list=length).activations for length in (100, 200)]
+    assert free[1] == 2 * free[0]
+    bound = [plan(batch_lists=2, longest_list=length, max_tokens_in_memory=1024) for length in (100, 200)]
+    assert bound[0].activations == bound[1].activations == free[0] * 1024 // (2 * 100 * 32)
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "buffers"),
+    [
+        ("softmax_loss", {}, 0),
+        ("rank_net_loss", {}, 8),
+        ("pairwise_logistic_loss", {"lambda_weight": {"name": "ndcg"}}, 16),
+        ("gumbel_approx_ndcg_loss", {"sample_size": 3}, 18),
+    ],
+)
+def test_a_loss_takes_buffers_in_the_square_of_its_lists(key, options, buffers):
+    assert count_loss_bytes(build_loss(key, options), 2, 50) == 4 * buffers * 2 * 50**2
+
+
+def test_micro_batches_and_budgets_of_rows_bound_the_loss():
+    assert plan("rank_net_loss", batch_lists=8, micro_batch_lists=2).loss == plan("rank_net_loss", batch_lists=2).loss
+    assert plan("rank_net_loss", batch_lists=None, batch_rows=250).loss == plan("rank_net_loss", batch_lists=2).loss
+    assert plan(batch_lists=None, batch_rows=10).activations == plan(batch_lists=1).activations
