@@ -1,5 +1,6 @@
 """The README's commands and configs, and the quickstart, run as they stand, with a tiny shop."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -82,30 +84,43 @@ def test_every_script_of_the_readme_runs(finished, environment):
         read_config(ROOT / command[2], command[3:])
 
 
-def test_the_server_and_the_client_of_the_readme_answer(finished, environment):
-    folder, _ = finished
-    serve = find_command("python serving/local_server.py").replace("--port 8501", "--port 0").split()
-    with open(folder / "server.log", "w+") as log:
-        server = subprocess.Popen(serve, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+@contextlib.contextmanager
+def start(command, folder, environment):
+    """Runs a server of the README on a free port; gives its address once it is ready."""
+    log = folder / "server.log"
+    with open(log, "w+") as file:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT)
         try:
-            url = wait_for_url(folder / "server.log", server)
-            ask = find_command("python serving/client.py").replace("http://127.0.0.1:8501", url)
-            done = subprocess.run(ask, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
+            yield wait_for_url(log, server)
         finally:
             server.terminate()
             server.wait(30)
-    assert done.returncode == 0, done.stderr
-    assert "Trainers navy mens casual lace up" in done.stdout
 
 
 def wait_for_url(log, server):
     for _ in range(300):
-        found = re.search(r"http://[0-9.:]+", log.read_text())
+        found = re.search(r"http://[0-9.]+:[0-9]+", log.read_text())
         if found:
             return found[0]
         assert server.poll() is None, log.read_text()
         time.sleep(0.2)
     raise AssertionError("the server was not ready within a minute")
+
+
+def test_the_servers_and_the_client_of_the_readme_answer(finished, environment):
+    folder, _ = finished
+    serve = find_command("python serving/local_server.py").replace("--port 8501", "--port 0").split()
+    with start(serve, folder, environment) as url:
+        ask = find_command("python serving/client.py").replace("http://127.0.0.1:8501", url)
+        done = subprocess.run(ask, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "Trainers navy mens casual lace up" in done.stdout
+        search = find_command("python serving/search_server.py").replace("http://127.0.0.1:8501", url)
+        patient = f"{search} --port 0 --deadline-milliseconds 20000".split()
+        with start(patient, folder, environment) as search_url:
+            asked = {"q": "navy trainers for men", "ranker": "new", "log": "0"}
+            found = httpx.get(f"{search_url}/search", params=asked, timeout=60).json()
+    assert found["outcome"] == "ranked" and found["products"]
 
 
 def test_the_configs_of_the_readme_are_valid(tmp_path):
