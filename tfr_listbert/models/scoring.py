@@ -20,23 +20,24 @@ def score_batch(network: tf.keras.Model, batch: dict[str, tf.Tensor], seed: tf.T
 
 
 class ListScorer:
-    """Scores whole datasets with a model; its graph is traced once."""
+    """Scores whole datasets with a model, whose graph is traced once: keep the scorer to score again."""
 
     def __init__(self, network: tf.keras.Model):
         """Scores with `network`, a ranker or a student."""
         self._network = network
         self._traces: dict[str, Callable[[dict[str, tf.Tensor]], tf.Tensor]] = {}
 
-    def _get_trace(self, spec: Any) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+    def _trace(self, spec: Any) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
         @tf.function(input_signature=[spec])
         def score(batch: dict[str, tf.Tensor]) -> tf.Tensor:
             return score_batch(self._network, batch, seed=tf.zeros([2], tf.int32), training=False)
 
-        return self._traces.setdefault(str(spec), score)
+        return score
 
     def score(self, dataset: tf.data.Dataset) -> Iterator[ScoredList]:
         """Yields each list of `dataset`, batches of `RowBatcher`, with the scores that the model gives it."""
-        score = self._get_trace(dataset.element_spec)
+        spec = dataset.element_spec
+        score = self._traces.get(str(spec)) or self._traces.setdefault(str(spec), self._trace(spec))
         for batch in dataset:
             scores = score(batch).numpy()
             arrays = {name: batch[name].numpy() for name in ("mask", "labels", "document_ids", "query_ids")}

@@ -13,7 +13,7 @@ from tfr_listbert.encoders.roberta import resolve_shape
 from tfr_listbert.evaluation.metrics import compute_metrics, summarize_metrics
 from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.lists.scored import require_scored_lists
-from tfr_listbert.models.scoring import score_lists
+from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.rows.dataset import RowBatcher, build_dataset, build_step_dataset
 from tfr_listbert.rows.list_index import ListIndex, index_lists
 from tfr_listbert.rows.profile import RowProfile, measure_rows
@@ -98,9 +98,10 @@ def _build_task(
     order = build_order(settings, strategy.num_replicas_in_sync)
     deal = StepDeal(index, order)
     validation = build_dataset(config.data.lists, "validation", ranker.batcher, config.evaluate.batch_lists)
+    scorer = ListScorer(ranker.network)
 
     def evaluate() -> dict[str, float]:
-        scored = list(score_lists(ranker.network, validation))
+        scored = list(scorer.score(validation))
         return summarize_metrics(compute_metrics(scored, config.evaluate.relevant_from))
 
     return Task(
