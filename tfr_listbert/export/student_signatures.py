@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tfr_listbert.export.signatures import NUM_DOCUMENTS, Signature, TextRanker
 from tfr_listbert.models.student import TwoTowers
@@ -103,12 +104,18 @@ class TextStudent(TextRanker):
 
     def _trace(self, scorer: TwoTowers) -> None:
         rows = tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)
-        self._encode_query_rows = tf.function(lambda tokens: scorer.query_tower(tokens), input_signature=[rows])
+        dense = tf.TensorSpec([None, None], tf.int32)
+        encode_query = tf.function(lambda tokens: scorer.query_tower.encode_dense(tokens), input_signature=[dense])
+        # A query is a dozen tokens: to put the weights into the form that products want costs more than the products.
+        # As constants they are put so once, when the model is loaded.
+        self._encode_query_rows = convert_variables_to_constants_v2(encode_query.get_concrete_function())
+        self._pad_id = scorer.query_tower.encoder.pad_id
         self._encode_document_rows = tf.function(lambda tokens: scorer.document_tower(tokens), input_signature=[rows])
 
     def encode_queries(self, queries: tf.Tensor) -> tf.Tensor:
         """Returns the vectors [B, V] float32 of `queries` [B] string."""
-        return self._encode_query_rows(self._packer.pack_queries(queries))
+        rows = self._packer.pack_queries(queries).to_tensor(self._pad_id)
+        return tf.ensure_shape(self._encode_query_rows(rows)[0], [None, None])
 
     def encode_documents(self, fields: Mapping[str, tf.Tensor], mask: tf.Tensor) -> tf.Tensor:
         """Returns the vector of each true entry of `mask` [B, L], list by list; fields [B, L] string."""

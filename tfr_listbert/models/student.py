@@ -61,14 +61,19 @@ class Tower(tf.keras.layers.Layer):
             training: whether to drop.
         """
         seed = tf.zeros([2], tf.int32) if seed is None else seed
-        pooled = self._encode(tokens, seed, training)  # [N, H]
+        if not self._widths:
+            return self.encode_dense(tokens.to_tensor(self.encoder.pad_id), seed, training)
+        rest = (self._widths, seed, training, self._max_tokens, self._pooling)
+        return self._project(encode_rows(self.encoder, tokens, *rest), seed, training)
+
+    def encode_dense(self, tokens: tf.Tensor, seed: tf.Tensor | None = None, training: bool | None = None) -> tf.Tensor:
+        """Returns the vector of each row, [N, V] float32, of rows [N, T] that are padded; the rest as of `call`."""
+        seed = tf.zeros([2], tf.int32) if seed is None else seed
+        return self._project(encode_padded(self.encoder, tokens, seed, training, self._pooling), seed, training)
+
+    def _project(self, pooled: tf.Tensor, seed: tf.Tensor, training: bool | None) -> tf.Tensor:
         self._seed.value = tf.random.fold_in(seed, len(self._widths) + 1)
         return self.head(self._dropout(tf.cast(pooled, tf.float32), training=training))
-
-    def _encode(self, tokens: tf.RaggedTensor, seed: tf.Tensor, training: bool | None) -> tf.Tensor:
-        if not self._widths:
-            return encode_padded(self.encoder, tokens.to_tensor(self.encoder.pad_id), seed, training, self._pooling)
-        return encode_rows(self.encoder, tokens, self._widths, seed, training, self._max_tokens, self._pooling)
 
 
 class TwoTowers(tf.keras.layers.Layer):
