@@ -15,18 +15,20 @@ import tensorflow as tf
 import tqdm
 
 from tfr_listbert.config import Config
+from tfr_listbert.distillation.widening import Widener
 from tfr_listbert.lists.elwc import build_elwc, list_shards, read_lists
 from tfr_listbert.lists.scored import MANIFEST_FILE, SPLIT, digest_lists, name_shard, read_manifest, write_manifest
 from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.rows.dataset import count_lists
-from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, Document, InputError, RankedList
+from tfr_listbert.schema import TEACHER_SCORE, Document, InputError, RankedList
 from tfr_listbert.training.runs import Ranker, compute_version, read_ranker
 
 
 def score_training_lists(config: Config) -> None:
     """Writes the training lists of `data.lists` with the scores of `teacher.run` to `teacher.scores`.
 
-    Every document gets the features `teacher_score` and `is_judged`. Memory holds one shard. Shards that are there are
+    Lists are widened first where `teacher` asks for it. Every document gets the features `teacher_score` and
+    `is_judged`. Memory holds one shard. Shards that are there are
     not written again.
 
     Raises:
@@ -42,11 +44,12 @@ def score_training_lists(config: Config) -> None:
         ranker = read_ranker(settings.run, settings.checkpoint)
         list_shards(config.data.lists, SPLIT, ranker.batcher.fields, ranker.batcher.features)
         teacher = TeacherScorer(ranker, settings.batch_lists)
+        widener = Widener(config)
         lists = read_lists(config.data.lists, SPLIT)
         for path in tqdm.tqdm(paths, desc="teacher", unit="shard"):
             part = list(itertools.islice(lists, settings.shard_lists))
             if not path.exists():
-                _write_shard(path, teacher.score(part))
+                _write_shard(path, teacher.score(list(widener.widen(part))))
     print(f"{folder}: training lists with the scores of {settings.run}, in {len(paths)} shards.")
 
 
@@ -57,6 +60,9 @@ def _plan(config: Config) -> dict[str, Any]:
         "teacher": compute_version(settings.run, settings.checkpoint),
         "shards": math.ceil(count_lists(config.data.lists, SPLIT) / settings.shard_lists),
         "shard_lists": settings.shard_lists,
+        "bm25_neighbours": settings.bm25_neighbours,
+        "student_neighbours": settings.student_neighbours,
+        "student": compute_version(settings.student) if settings.student_neighbours else None,
     }
 
 
@@ -107,8 +113,7 @@ def _attach(ranked_list: RankedList, scores: np.ndarray) -> RankedList:
 
 
 def _add_features(document: Document, score: float) -> Document:
-    features = {IS_JUDGED: 1.0, **document.features, TEACHER_SCORE: score}
-    return dataclasses.replace(document, features=features)
+    return dataclasses.replace(document, features={**document.features, TEACHER_SCORE: score})
 
 
 def _write_shard(path: Path, lists: Sequence[RankedList]) -> None:

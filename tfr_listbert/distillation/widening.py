@@ -1,0 +1,108 @@
+"""Lists widened by products that nobody judged: those that BM25 ranks first, and a student's own nearest.
+
+A loss on labels does not see them; to a loss on the teacher they are documents like others, and the teacher's margin
+says how much of a negative each is (`margin_mse_loss`, `min_margin`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfr_listbert.config import Config
+from tfr_listbert.distillation.encoding import StudentEncoder
+from tfr_listbert.lists.bm25 import BM25
+from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.lists.preparation import BM25_FEATURE
+from tfr_listbert.schema import IS_JUDGED, Document, RankedList
+
+Finder = Callable[[str], np.ndarray]
+"""A query to a score of every product, [C]."""
+
+
+class Widener:
+    """Adds products to lists.
+
+    Products are those of the training lists, whose texts and features (but `bm25`, which is computed for the query, or
+    missing where the source brought its own) they keep.
+    """
+
+    def __init__(self, config: Config):
+        """Reads the products, and the student whose nearest are to be added.
+
+        Raises:
+            InputError: if there are no training lists, or `teacher.student` is not the run folder of a student.
+        """
+        settings = config.teacher
+        self._products, sample = _read_products(config.data.lists)
+        texts = {one.document_id: " ".join(one.fields.values()) for one in self._products}
+        bm25 = config.data.bm25
+        self._bm25 = BM25(texts, bm25.language, bm25.k1, bm25.b)
+        self._ids = list(texts)
+        self._computes_bm25 = _is_ours(self._bm25, sample)
+        self._finders: list[tuple[Finder, int]] = []
+        if settings.bm25_neighbours:
+            self._finders.append((self._score_by_bm25, settings.bm25_neighbours))
+        if settings.student_neighbours:
+            self._finders.append((_build_nearest(settings.student, self._products), settings.student_neighbours))
+
+    def widen(self, lists: Iterable[RankedList]) -> Iterator[RankedList]:
+        """Yields the lists with `is_judged` among their documents' features, and products added where that is 0."""
+        for ranked_list in lists:
+            known = {document.document_id for document in ranked_list.documents}
+            added: list[Document] = []
+            for find, count in self._finders:
+                order = np.argsort(-find(ranked_list.query), kind="stable")
+                fresh = [self._products[row] for row in order[: count + len(known)] if self._ids[row] not in known]
+                added += fresh[:count]
+                known.update(document.document_id for document in fresh[:count])
+            documents = (*map(_mark_judged, ranked_list.documents), *self._complete(ranked_list.query, added))
+            yield dataclasses.replace(ranked_list, documents=documents)
+
+    def _score_by_bm25(self, query: str) -> np.ndarray:
+        return self._bm25.score(query, self._ids)
+
+    def _complete(self, query: str, documents: Sequence[Document]) -> list[Document]:
+        scores = self._bm25.score(query, [one.document_id for one in documents]) if documents else []
+        return [
+            _complete(one, float(score) if self._computes_bm25 else math.nan)
+            for one, score in zip(documents, scores, strict=True)
+        ]
+
+
+def _read_products(folder: str | Path) -> tuple[list[Document], RankedList]:
+    """Returns the products of the training lists by their ids, and a list."""
+    found: dict[str, Document] = {}
+    sample = None
+    for sample in read_lists(folder, "train"):
+        for document in sample.documents:
+            found.setdefault(document.document_id, document)
+    return [found[document_id] for document_id in sorted(found)], sample
+
+
+def _is_ours(bm25: BM25, sample: RankedList) -> bool:
+    """Says whether the feature `bm25` of a list is what `prepare_data` computes, about: it has seen all splits."""
+    stored = [document.features.get(BM25_FEATURE, math.nan) for document in sample.documents]
+    own = bm25.score(sample.query, [document.document_id for document in sample.documents])
+    return bool(np.allclose(stored, own, rtol=0.1, atol=0.1))
+
+
+def _build_nearest(run: str, products: Sequence[Document]) -> Finder:
+    encoder = StudentEncoder(run)
+    vectors = np.concatenate([encoder.encode_documents(products[i : i + 256]) for i in range(0, len(products), 256)])
+    return lambda query: vectors @ encoder.encode_queries([query])[0]
+
+
+def _mark_judged(document: Document) -> Document:
+    return dataclasses.replace(document, features={**document.features, IS_JUDGED: 1.0})
+
+
+def _complete(product: Document, bm25: float) -> Document:
+    features: Mapping[str, float] = {**product.features, IS_JUDGED: 0.0}
+    if BM25_FEATURE in features:
+        features = {**features, BM25_FEATURE: bm25}
+    return Document(product.document_id, product.fields, 0.0, features)
