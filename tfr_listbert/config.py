@@ -429,7 +429,8 @@ class TrainConfig:
     precision: str = "float32"
     """`float32`, `mixed_bfloat16` or `mixed_float16`."""
     strategy: str = "default"
-    """`default` (one device) or `mirrored` (each step's lists shared among all GPUs, or else all logical CPUs)."""
+    """`default` (one device), `mirrored` (each step's lists shared among all GPUs, or else all logical CPUs) or
+    `multi_worker` (shared among processes, each started with TensorFlow's `TF_CONFIG` and the same run folder)."""
 
     def __post_init__(self) -> None:
         """Checks numbers and choices."""
@@ -449,7 +450,7 @@ class TrainConfig:
         require(
             self.precision in precisions, "train.precision", f"must be one of {', '.join(precisions)}", self.precision
         )
-        strategies = ("default", "mirrored")
+        strategies = ("default", "mirrored", "multi_worker")
         require(self.strategy in strategies, "train.strategy", f"must be one of {', '.join(strategies)}", self.strategy)
 
     @property

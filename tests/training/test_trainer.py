@@ -1,5 +1,8 @@
 """The training step: gradients of the mean over lists, on one device or several."""
 
+import json
+import os
+import socket
 import subprocess
 import sys
 
@@ -73,6 +76,14 @@ assert tf.config.list_logical_devices("CPU")[1].name.endswith("1")
 """
 
 
+def assert_same_weights(one, other):
+    checkpoints = [tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "best"))) for run in (one, other)]
+    names = [name for name in checkpoints[0].get_variable_to_shape_map() if name.startswith(("encoder", "head"))]
+    assert len(names) > 10
+    for name in names:
+        np.testing.assert_allclose(*(reader.get_tensor(name) for reader in checkpoints), atol=2e-5, err_msg=name)
+
+
 def test_two_replicas_take_the_steps_of_one(tiny_config, tmp_path):
     write_config(tiny_config, tmp_path / "config.yaml")
     no_dropout = ["encoder.dropout_rate=0", "encoder.attention_dropout_rate=0", "model.dropout_rate=0"]
@@ -81,10 +92,31 @@ def test_two_replicas_take_the_steps_of_one(tiny_config, tmp_path):
     two = [sys.executable, "-c", TWO_DEVICES, *common, f"train.run={tmp_path / 'two'}", "train.strategy=mirrored"]
     for command in (one, two):
         subprocess.run(command, check=True, timeout=300, capture_output=True)
-    checkpoints = [
-        tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / n / "best"))) for n in ("one", "two")
+    assert_same_weights(tmp_path / "one", tmp_path / "two")
+
+
+def test_two_workers_take_the_steps_of_one_process(tiny_config, tmp_path):
+    write_config(tiny_config, tmp_path / "config.yaml")
+    no_dropout = ["encoder.dropout_rate=0", "encoder.attention_dropout_rate=0", "model.dropout_rate=0"]
+    common = [sys.executable, "pipelines/train.py", str(tmp_path / "config.yaml"), "train.epochs=1", *no_dropout]
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0)), two.bind(("127.0.0.1", 0))
+        cluster = {"worker": [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]}
+    workers = [
+        subprocess.Popen(
+            [*common, f"train.run={tmp_path / 'two'}", "train.strategy=multi_worker"],
+            env=os.environ
+            | {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
     ]
-    names = [name for name in checkpoints[0].get_variable_to_shape_map() if name.startswith(("encoder", "head"))]
-    assert len(names) > 10
-    for name in names:
-        np.testing.assert_allclose(*(reader.get_tensor(name) for reader in checkpoints), atol=2e-5, err_msg=name)
+    try:
+        errors = [worker.communicate(timeout=300)[1] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0, 0], errors
+    subprocess.run([*common, f"train.run={tmp_path / 'one'}"], check=True, timeout=300, capture_output=True)
+    assert_same_weights(tmp_path / "one", tmp_path / "two")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -112,21 +113,26 @@ def build_training_dataset(lists: str, batcher: RowBatcher, order: TrainingOrder
     return build_step_dataset(index, batcher, order)
 
 
-def build_step_dataset(index: ListIndex, batcher: RowBatcher, order: TrainingOrder) -> tf.data.Dataset:
-    """Returns the batches of all epochs over the lists of `index`, from `order.first_step` on."""
+def build_step_dataset(
+    index: ListIndex, batcher: RowBatcher, order: TrainingOrder, replicas: Sequence[int] | None = None
+) -> tf.data.Dataset:
+    """Returns the batches of all epochs over the lists of `index`, from `order.first_step` on.
+
+    Args:
+        index: the lists.
+        batcher: makes batches of them.
+        order: which lists make which step.
+        replicas: whose parts of each step to return, one after the other; nothing else is read. All when None.
+    """
     deal = StepDeal(index, order)
+    own = tf.data.Dataset.from_tensor_slices(list(range(order.replicas) if replicas is None else replicas))
 
-    def read_step(step: tf.Tensor) -> tf.Tensor:
-        def read(number: np.ndarray) -> np.ndarray:
-            return index.read(deal.choose(int(number)))
+    def read_part(step: tf.Tensor, replica: tf.Tensor) -> tf.Tensor:
+        def read(number: np.ndarray, replica: np.ndarray) -> np.ndarray:
+            return index.read(deal.choose(int(number))[int(replica) :: order.replicas])
 
-        return tf.ensure_shape(tf.numpy_function(read, [step], tf.string, stateful=False), [None])
+        return tf.ensure_shape(tf.numpy_function(read, [step, replica], tf.string, stateful=False), [None])
 
-    steps = tf.data.Dataset.range(order.first_step, deal.steps).map(read_step).prefetch(READ_AHEAD)
-    if order.replicas > 1:
-        steps = steps.flat_map(lambda serialized: _split_step(serialized, order.replicas))
+    steps = tf.data.Dataset.range(order.first_step, deal.steps)
+    steps = steps.flat_map(lambda step: own.map(lambda replica: read_part(step, replica))).prefetch(READ_AHEAD)
     return steps.map(batcher, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(READ_AHEAD)
-
-
-def _split_step(serialized: tf.Tensor, parts: int) -> tf.data.Dataset:
-    return tf.data.Dataset.range(parts).map(lambda part: serialized[part::parts])

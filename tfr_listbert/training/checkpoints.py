@@ -40,23 +40,37 @@ class RunCheckpoints:
     kill in the middle of writing leaves the one before in force.
     """
 
-    def __init__(self, run: str | Path, model_objects: dict[str, Any], optimizer: tf.keras.optimizers.Optimizer):
-        """Ties the run folder to the objects of the model (`encoder`, `head`, ...) and its optimizer."""
+    def __init__(
+        self,
+        run: str | Path,
+        model_objects: dict[str, Any],
+        optimizer: tf.keras.optimizers.Optimizer,
+        is_writer: bool = True,
+    ):
+        """Ties the run folder to the objects of the model (`encoder`, `head`, ...) and its optimizer.
+
+        Of several workers over one folder all read, and only the one with `is_writer` writes.
+        """
+        self._is_writer = is_writer
         self.progress = Progress()
         self._text = tf.Variable("", dtype=tf.string, trainable=False)
         whole = tf.train.Checkpoint(**model_objects, optimizer=optimizer, progress=self._text)
         best = tf.train.Checkpoint(**model_objects)
+        for checkpoint in (whole, best):
+            _ = checkpoint.save_counter  # made now: in its first save it would wait for workers that do not write
         self._newest = tf.train.CheckpointManager(whole, str(Path(run) / "checkpoints"), max_to_keep=2)
         self._best = tf.train.CheckpointManager(best, str(Path(run) / "best"), max_to_keep=1)
 
     def save(self, step: int) -> None:
         """Writes a checkpoint to go on from at `step`."""
         self._text.assign(json.dumps(dataclasses.asdict(self.progress)))
-        self._newest.save(checkpoint_number=step)
+        if self._is_writer:
+            self._newest.save(checkpoint_number=step)
 
     def save_best(self, step: int) -> None:
         """Writes the weights as the best ones so far."""
-        self._best.save(checkpoint_number=step)
+        if self._is_writer:
+            self._best.save(checkpoint_number=step)
 
     def restore(self) -> bool:
         """Restores the newest whole checkpoint; says whether there was one."""

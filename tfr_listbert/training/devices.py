@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
 import warnings
 from pathlib import Path
 
@@ -33,8 +36,37 @@ def _has_amx() -> bool:
 
 
 def build_strategy(name: str) -> tf.distribute.Strategy:
-    """Returns the `tf.distribute` strategy called `default` or `mirrored`."""
+    """Returns the `tf.distribute` strategy called `default`, `mirrored` or `multi_worker`.
+
+    The last one must be built before TensorFlow has made any device ready.
+
+    Raises:
+        InputError: for `multi_worker` without workers in `TF_CONFIG`.
+    """
+    if name == "multi_worker":
+        if len(json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])) < 2:
+            raise InputError("`train.strategy` multi_worker needs TF_CONFIG to name 2 workers or more; set it.")
+        return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "default":
         return tf.distribute.get_strategy()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Says whether this process is the one, of all workers, that writes the run folder."""
+    resolver = strategy.cluster_resolver
+    return resolver is None or not resolver.cluster_spec().as_dict() or resolver.task_id == 0
+
+
+def wait_for_chief(run: str | Path, strategy: tf.distribute.Strategy, timeout_seconds: float = 600.0) -> None:
+    """Waits in all workers but the chief until the chief has made the run folder.
+
+    Raises:
+        InputError: if it has not by then.
+    """
+    end = time.monotonic() + timeout_seconds
+    while not is_chief(strategy) and not (Path(run) / "config.yaml").exists():
+        if time.monotonic() > end:
+            raise InputError(f"The first worker has not made {run}: start it, and give all workers the same folder.")
+        time.sleep(0.1)

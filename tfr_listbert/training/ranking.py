@@ -20,7 +20,7 @@ from tfr_listbert.rows.profile import RowProfile, measure_rows
 from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import Progress
-from tfr_listbert.training.devices import build_strategy, set_precision
+from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, wait_for_chief
 from tfr_listbert.training.memory import MemoryPlan, plan_memory
 from tfr_listbert.training.objectives import LossTerm, build_objective, build_terms
 from tfr_listbert.training.randomness import make_repeatable
@@ -42,13 +42,14 @@ def train_ranker(config: Config) -> None:
         InputError: if lists, tokenizer or loss are missing or do not fit, or the run folder is of another run.
     """
     make_repeatable(config.train.seed)
+    strategy = build_strategy(config.train.strategy)
     set_precision(config.train.precision)
     config = adopt_initial(config)
     terms = build_terms(config.loss)
     lists = _find_training_lists(config)
     batcher = build_batcher(config, read_tokenizer(config.text.folder))
+    wait_for_chief(config.train.run, strategy)
     profile = open_run(config, lambda: _measure_training_rows(config, batcher))
-    strategy = build_strategy(config.train.strategy)
     with strategy.scope():
         ranker = build_run_ranker(config, batcher, profile)
     objective = build_objective(terms, config.train.micro_batch_lists)
@@ -56,7 +57,8 @@ def train_ranker(config: Config) -> None:
     print(_plan_memory(config, ranker, profile, terms, index).describe())
     task = _build_task(config, index, ranker, objective, strategy)
     progress = train(task, config.train, Path(config.train.run), strategy)
-    _report(config, progress)
+    if is_chief(strategy):
+        _report(config, progress)
 
 
 def _find_training_lists(config: Config) -> str:
@@ -127,10 +129,16 @@ def _build_step_source(
     index: ListIndex, order: TrainingOrder, batcher: RowBatcher, strategy: tf.distribute.Strategy
 ) -> Callable[[int], tf.data.Dataset]:
     def build(first_step: int) -> tf.data.Dataset:
-        dataset = build_step_dataset(index, batcher, dataclasses.replace(order, first_step=first_step))
+        rest = dataclasses.replace(order, first_step=first_step)
         if order.replicas == 1:
-            return dataset
-        return strategy.distribute_datasets_from_function(lambda context: dataset)
+            return build_step_dataset(index, batcher, rest)
+
+        def build_part(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            count = order.replicas // context.num_input_pipelines
+            own = range(count * context.input_pipeline_id, count * (context.input_pipeline_id + 1))
+            return build_step_dataset(index, batcher, rest, own)
+
+        return strategy.distribute_datasets_from_function(build_part)
 
     return build
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfr_listbert.config import TrainConfig
 from tfr_listbert.training.callbacks import Checkpointing, DivergenceCheck, Evaluation, ProgressBar, ScalarLog
 from tfr_listbert.training.checkpoints import Progress, RunCheckpoints
+from tfr_listbert.training.devices import is_chief
 from tfr_listbert.training.optimizer import build_optimizer
 from tfr_listbert.training.randomness import build_step_seed
 
@@ -108,8 +109,8 @@ def train(task: Task, config: TrainConfig, run: Path, strategy: tf.distribute.St
         model = TrainingModel(task.network, task.objective, config.seed, config.gradient_clip_norm)
         model.compile(optimizer=build_optimizer(config, task.steps))
         model.optimizer.build(task.network.trainable_variables)
-        checkpoints = RunCheckpoints(run, task.model_objects, model.optimizer)
-        checkpoints.restore()
+    checkpoints = RunCheckpoints(run, task.model_objects, model.optimizer, is_chief(strategy))
+    checkpoints.restore()
     first_step = int(model.optimizer.iterations.numpy())
     patience = config.early_stopping_evaluations
     best = (task.metric, task.is_lower_better)
@@ -118,7 +119,7 @@ def train(task: Task, config: TrainConfig, run: Path, strategy: tf.distribute.St
         callbacks = [
             DivergenceCheck(),
             evaluation,  # before those that see its metrics
-            ScalarLog(run / "tensorboard", task.unit),
+            *([ScalarLog(run / "tensorboard", task.unit)] if is_chief(strategy) else []),
             Checkpointing(checkpoints, config.checkpoint_steps),
             ProgressBar(first_step, task.steps, (task.metric, *task.shown), task.unit),
         ]
