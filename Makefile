@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: bench quickstart pretraining_gain test soak lint install
+.PHONY: bench distill quickstart pretraining_gain test soak lint install
 
 quickstart: install  ## simulate a shop, train on its click log, evaluate, export, serve and ask
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bash pipelines/quickstart.sh
@@ -10,7 +10,10 @@ quickstart: install  ## simulate a shop, train on its click log, evaluate, expor
 pretraining_gain: install runs/shop/pretrained/metrics.json  ## the quickstart's ranker, with and without pre-training
 	.venv/bin/python pipelines/measure_pretraining_gain.py pipelines/configs/pretraining_gain_shop.yaml
 
-runs/shop/pretrained/metrics.json:
+distill: install runs/shop/ranker/metrics.json  ## the quickstart's ranker into students, and what each keeps of it
+	.venv/bin/python pipelines/distill.py pipelines/configs/distill_shop.yaml
+
+runs/shop/pretrained/metrics.json runs/shop/ranker/metrics.json:
 	$(MAKE) quickstart
 
 test: install lint  ## what every change must pass
