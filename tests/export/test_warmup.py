@@ -1,11 +1,14 @@
 """The warm-up file holds each signature's requests in the form that TensorFlow Serving replays."""
 
 import collections
+import re
 
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from tfr_listbert.export.warmup import WARMUP_FILE
+from tfr_listbert.export.requests import RequestBuilder
+from tfr_listbert.export.student import StudentRequestBuilder
+from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests
 
 
 def read_requests(version):
@@ -29,3 +32,16 @@ def test_requests_have_the_types_of_the_signature(exported):
         **dict.fromkeys(["price", "rating"], tf.float32),
         **dict.fromkeys(["num_documents", "tokens"], tf.int32),
     }
+
+
+def test_no_request_is_larger_than_what_a_server_with_batching_takes(export_folder):
+    config = (export_folder / "ranker.serving" / "batching.config").read_text()
+    most = int(re.search(r"max_batch_size { value: (\d+) }", config)[1])
+    for builder in (RequestBuilder(("title",), ("price",)), StudentRequestBuilder(("title",), (), (), True)):
+        requests = build_warmup_requests(builder, (10, 1, 1000, 30))
+        sizes = collections.defaultdict(list)
+        for request in requests:
+            sizes[request.signature_name].append({len(value) for value in request.inputs.values()})
+        rows = sizes.pop("score_tokens" if "score_tokens" in sizes else "encode_document")
+        assert rows == [{1}, {most}]
+        assert len(sizes) >= 4 and all(values == [{1}] * 4 for values in sizes.values())

@@ -11,6 +11,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from tfr_listbert.export.manifests import MODELS_FOLDER, build_compose, build_kubernetes
+from tfr_listbert.export.warmup import MAX_BATCH_SIZE
 from tfr_listbert.schema import InputError
 
 MODELS_CONFIG = "models.config"
@@ -33,8 +34,9 @@ _BATCHING = """\
 # For --enable_batching=true --batching_parameters_file=... Not enabled on a CPU: a request with 10 to 50 products is a
 # batch already, and waiting for another only makes both late. Try it on a GPU.
 
-# Lists, not products, since lists are what the server joins.
-max_batch_size {{ value: 8 }}
+# Lists, not products, since lists are what the server joins. Where it joins rows (`score_tokens`, `encode_document`), a
+# request with more than so many is refused; `serving/verify.py` sends such ones, so run it while batching is off.
+max_batch_size {{ value: {size} }}
 
 # How long the first list waits for others: a twentieth of what 30 products take alone ({seconds:.1f} ms at the export).
 batch_timeout_micros {{ value: {timeout} }}
@@ -113,9 +115,13 @@ def build_batching_config(seconds: Mapping[int, float]) -> str:
     """Returns the text of batching.config for measured median seconds by length of the list."""
     near = min(seconds, key=lambda length: abs(length - 30))
     own = seconds[near] * 30 / near
-    enqueued = max(1, round(0.1 / (8 * own)))
+    enqueued = max(1, round(0.1 / (MAX_BATCH_SIZE * own)))
     return _BATCHING.format(
-        seconds=own * 1000, timeout=max(100, round(own * 1e6 / 20)), enqueued=enqueued, threads=os.cpu_count()
+        size=MAX_BATCH_SIZE,
+        seconds=own * 1000,
+        timeout=max(100, round(own * 1e6 / 20)),
+        enqueued=enqueued,
+        threads=os.cpu_count(),
     )
 
 

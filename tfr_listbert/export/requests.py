@@ -15,6 +15,9 @@ from tfr_listbert.schema import QUERY, Document, RankedList
 SAMPLE_LISTS = 40
 """Lists of the shop from which requests are made."""
 
+ROW_SIGNATURES = frozenset({"score_tokens", "encode_document"})
+"""Signatures whose dim 0 is rows, one per document; of all others it is lists."""
+
 _TEXTS = (
     "red dress",
     "Größe 42, schwarz",

@@ -13,18 +13,31 @@ from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from tfr_listbert.export.requests import RequestBuilder, ServedRequest
+from tfr_listbert.export.requests import ROW_SIGNATURES, RequestBuilder, ServedRequest
 
 WARMUP_FILE = "tf_serving_warmup_requests"
 """Name that TensorFlow Serving looks for in `assets.extra`."""
+
+MAX_BATCH_SIZE = 8
+"""Largest dim 0 of what a server with batching runs at once. It refuses a request with more, and hence a version whose
+warm-up asks for more."""
 
 Signatures = Mapping[str, tf.types.experimental.ConcreteFunction]
 
 
 def build_warmup_requests(builder: RequestBuilder, list_lengths: Sequence[int]) -> list[ServedRequest]:
-    """Returns a request of every signature for each length of a list, short ones first."""
-    lengths = sorted(list_lengths)
-    return [one for length in lengths for one in builder.ask_each(f"warm-up {length}", [builder.build_list(length)])]
+    """Returns a request of every signature for each length of a list, short ones first; of rows at most
+    MAX_BATCH_SIZE."""
+    names = builder.signatures
+    asked = {
+        (min(length, MAX_BATCH_SIZE) if name in ROW_SIGNATURES else length, place)
+        for length in list_lengths
+        for place, name in enumerate(names)
+    }
+    return [
+        builder.ask(f"{names[place]}: warm-up {length}", names[place], [builder.build_list(length)])
+        for length, place in sorted(asked)
+    ]
 
 
 def write_warmup_file(path: str | Path, model: str, requests: Iterable[ServedRequest], signatures: Signatures) -> None:
