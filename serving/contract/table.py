@@ -65,9 +65,9 @@ _TARGETS = (
 
 _STATUSES = (
     _get(
-        "status of all versions",
+        "status of all versions, the newest first",
         f"/v1/models/{MODEL}",
-        answer={"model_version_status": [{"version": "1", **_AVAILABLE}, {"version": "2", **_AVAILABLE}]},
+        answer={"model_version_status": [{"version": "2", **_AVAILABLE}, {"version": "1", **_AVAILABLE}]},
     ),
     _get(
         "status of one version",

@@ -2,22 +2,19 @@
 
 Follows `predict_util.cc` and `get_model_status_impl.cc` of TensorFlow Serving 2.15: Predict, GetModelMetadata and
 GetModelStatus are answered, all other calls are UNIMPLEMENTED. Known difference: a tensor that would fill more than
-MAX_ELEMENTS slots is refused.
+`tensors.MAX_ELEMENTS` slots is refused.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import logging
-import math
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import grpc
-import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 from tensorflow_serving.apis.get_model_metadata_pb2 import (
@@ -31,13 +28,11 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 
 from .manager import ModelManager
 from .metrics import ServingMetrics
+from .tensors import build_tensor, read_tensor
 from .values import invalid
 from .versions import LoadedVersion
 
 LOGGER = logging.getLogger("serving.local")
-
-MAX_ELEMENTS = 25_000_000
-"""Most values of one tensor: a message of a few bytes may name a shape that fills all memory."""
 
 THREADS = 64
 """Calls at once; more wait for their turn."""
@@ -45,14 +40,6 @@ THREADS = 64
 STOP_SECONDS = 5.0
 """Longest wait for calls in flight when a server stops."""
 
-_FIELDS = {
-    tf.float32: "float_val",
-    tf.float64: "double_val",
-    tf.int32: "int_val",
-    tf.int64: "int64_val",
-    tf.bool: "bool_val",
-    tf.string: "string_val",
-}
 _CODES = {status.value[0]: status for status in grpc.StatusCode}
 
 Result = TypeVar("Result")
@@ -121,7 +108,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 message = f'Serving signature key "{name}" not found.'
                 raise tf.errors.FailedPreconditionError(None, None, message)
             wanted = _check_names(request, version.signatures[name])
-            inputs = {key: _read_tensor(key, tensor) for key, tensor in request.inputs.items()}
+            inputs = {key: read_tensor(key, tensor) for key, tensor in request.inputs.items()}
             outputs = version.predict(name, inputs, timeout_seconds)
             response = PredictResponse(outputs={key: build_tensor(outputs[key]) for key in wanted})
             response.model_spec.CopyFrom(_build_spec(request.model_spec.name, version, name))
@@ -196,23 +183,3 @@ def _check_names(request: PredictRequest, signature: SignatureDef) -> list[str]:
     if len(set(wanted)) < len(wanted):
         raise invalid(f"duplicate output tensor alias among {wanted}")
     return wanted or list(signature.outputs)
-
-
-def _read_tensor(name: str, tensor: TensorProto) -> np.ndarray:
-    elements = math.prod(dim.size for dim in tensor.tensor_shape.dim)
-    if elements > MAX_ELEMENTS:
-        raise invalid(f"tensor parsing error: {name}: {elements} values are more than {MAX_ELEMENTS}")
-    try:
-        return tf.make_ndarray(tensor)
-    except (TypeError, ValueError) as error:
-        raise invalid(f"tensor parsing error: {name}: {error}") from None
-
-
-def build_tensor(array: np.ndarray) -> TensorProto:
-    """Returns an array as TensorFlow Serving answers it: in the typed field (`float_val` and so on), not as bytes."""
-    dtype = tf.string if array.dtype == object else tf.as_dtype(array.dtype)
-    if dtype not in _FIELDS:
-        return tf.make_tensor_proto(array)
-    values: list[Any] = array.ravel().tolist()
-    shape = tf.TensorShape(array.shape).as_proto()
-    return TensorProto(dtype=dtype.as_datatype_enum, tensor_shape=shape, **{_FIELDS[dtype]: values})

@@ -59,7 +59,8 @@ class ModelManager:
             model.close()
 
     def statuses(self, name: str, number: int | None = None) -> list[ModelVersionStatus]:
-        """Returns the state of one version of the model called `name`, or of every version seen so far.
+        """Returns the state of one version of the model called `name`, or of every version seen so far,
+        the newest first.
 
         Raises:
             NotFoundError: if there is none.
@@ -98,7 +99,7 @@ class ModelManager:
         for source in sources:
             try:
                 self._models[source.name].refresh(source)
-            except OSError as error:  # a folder that vanished between two looks; the next round sees it as it is
-                LOGGER.warning("Model %s could not be polled: %s", source.name, error)
+            except Exception as error:  # such as a folder that vanished meanwhile; the next round sees it as it is
+                LOGGER.warning("Model %s could not be polled: %s: %s", source.name, type(error).__name__, error)
         for name in before.keys() - self._models.keys():
             before[name].close()

@@ -18,6 +18,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
 from .sources import ModelSource, find_versions
+from .values import invalid, type_name
 from .warmup import warm_up
 
 LOGGER = logging.getLogger("serving.local")
@@ -70,18 +71,21 @@ class LoadedVersion:
         """Returns the outputs of a signature by name, strings as object arrays of bytes.
 
         Raises:
-            OpError: what the graph answered; InvalidArgumentError for a tensor of a shape that the signature excludes.
+            OpError: what the graph answered; InvalidArgumentError for a tensor of another type than the signature's, or
+                of a shape that it excludes.
         """
         signature = self.get_signature(signature_name)
         if inputs.keys() != signature.inputs.keys():
             expected = ", ".join(sorted(signature.inputs))
             raise tf.errors.InvalidArgumentError(None, None, f"{signature_name} takes {expected}; got {sorted(inputs)}")
+        for name, array in inputs.items():
+            _require_type(name, array, tf.as_dtype(signature.inputs[name].dtype))
         feeds = {signature.inputs[name].name: array for name, array in inputs.items()}
         fetches = {name: info.name for name, info in signature.outputs.items()}
         options = tf.compat.v1.RunOptions(timeout_in_ms=max(1, round(timeout_seconds * 1000)))
         try:
             outputs = self._session.run(fetches, feeds, options=options)
-        except ValueError as error:  # the feed's shape, the one thing that a session checks in Python
+        except ValueError as error:  # the feed's shape, which a session checks in Python
             raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
         return {name: _as_array(value) for name, value in outputs.items()}
 
@@ -153,13 +157,13 @@ class Model:
             yield version
 
     def statuses(self, number: int | None = None) -> list[ModelVersionStatus]:
-        """Returns the state of one version, or of every version seen so far.
+        """Returns the state of one version, or of every version seen so far, the newest first.
 
         Raises:
             NotFoundError: if there is none.
         """
         with self._lock:
-            chosen = [self._statuses[key] for key in sorted(self._statuses) if number in (None, key)]
+            chosen = [self._statuses[key] for key in sorted(self._statuses, reverse=True) if number in (None, key)]
         if not chosen:
             what = "any versions" if number is None else f"version {number}"
             raise tf.errors.NotFoundError(None, None, f"Could not find {what} of model {self.source.name}")
@@ -191,7 +195,7 @@ class Model:
         modified = folder.stat().st_mtime_ns
         try:
             version = LoadedVersion(folder, number)
-        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        except Exception as error:  # whatever a folder holds, the other versions serve on
             LOGGER.error("Model %s version %d did not load: %s", self.source.name, number, error)
             self._failed[number] = modified
             self._set_status(
@@ -224,6 +228,13 @@ def _find_wanted(source: ModelSource) -> dict[int, Path]:
     if source.versions:
         return {number: found[number] for number in source.versions if number in found}
     return {max(found): found[max(found)]} if found else {}
+
+
+def _require_type(name: str, array: np.ndarray, expected: tf.DType) -> None:
+    """Checks a type that a session would convert to, and TensorFlow Serving does not."""
+    dtype = tf.as_dtype(array.dtype)
+    if dtype != expected:
+        raise invalid(f"Expects {name} to be {type_name(expected)} but {type_name(dtype)} is provided")
 
 
 def _as_array(value: object) -> np.ndarray:

@@ -11,6 +11,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from .tensors import read_tensor
+
 LOGGER = logging.getLogger("serving.local")
 
 WARMUP_PATH = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -50,8 +52,8 @@ def _replay(record: bytes, predict: Predict, place: str) -> None:
     if kind != "predict_log":
         raise tf.errors.UnimplementedError(None, None, f"{place}: unsupported log_type for warmup: {kind}")
     request = log.predict_log.request
-    inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
     try:
+        inputs = {name: read_tensor(name, tensor) for name, tensor in request.inputs.items()}
         predict(request.model_spec.signature_name or "serving_default", inputs)
     except tf.errors.OpError as error:
         raise type(error)(None, None, f"{place}: {error.message}") from None

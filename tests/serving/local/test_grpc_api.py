@@ -13,9 +13,10 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from serving.contract.requests import MODEL
-from serving.local.grpc_api import build_grpc_server, build_tensor
+from serving.local.grpc_api import build_grpc_server
 from serving.local.manager import ModelManager
 from serving.local.metrics import ServingMetrics
+from serving.local.tensors import build_tensor
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,16 @@ def test_outputs_can_be_chosen(stub):
         (X, {"outputs": ["z"]}, "INVALID_ARGUMENT", "output tensor alias not found in signature: z"),
         (X, {"outputs": ["y", "y"]}, "INVALID_ARGUMENT", "duplicate"),
         ({"x": np.array([[1.0]], np.float32)}, {}, "INVALID_ARGUMENT", ""),
-        ({"x": np.array([b"text"], object)}, {}, "INVALID_ARGUMENT", ""),
+        ({"x": np.array([b"1"], object)}, {}, "INVALID_ARGUMENT", "Expects x to be float but string is provided"),
+        ({"x": np.array([1.0])}, {}, "INVALID_ARGUMENT", "Expects x to be float but double is provided"),
+        ({"x": np.array([True])}, {}, "INVALID_ARGUMENT", "Expects x to be float but bool is provided"),
+        ({"text": np.array([1])}, {"signature_name": "text"}, "INVALID_ARGUMENT", "Expects text to be string but"),
+        (
+            {"a": np.ones([1, 1], np.float32), "b": np.array([2.7], np.float32)},
+            {"signature_name": "pair"},
+            "INVALID_ARGUMENT",
+            "Expects b to be int32 but float is provided",
+        ),
         ({"x": np.array([11.0], np.float32)}, {"signature_name": "picky"}, "INVALID_ARGUMENT", "at most ten"),
         ({"x": np.zeros(50_000, np.float32)}, {}, "RESOURCE_EXHAUSTED", ""),
     ],
@@ -144,7 +154,7 @@ def test_status_names_the_versions_and_their_state(channel):
         answer = ModelServiceStub(channel).GetModelStatus(request)
         return {status.version: status.state for status in answer.model_version_status}
 
-    assert ask_status() == dict.fromkeys((1, 2), ModelVersionStatus.AVAILABLE)
+    assert list(ask_status().items()) == [(2, ModelVersionStatus.AVAILABLE), (1, ModelVersionStatus.AVAILABLE)]
     assert ask_status(version=1) == {1: ModelVersionStatus.AVAILABLE}
     for model, version, message in [
         ("nobody", None, "Could not find any versions of model nobody"),

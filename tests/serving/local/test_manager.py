@@ -10,6 +10,7 @@ from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from serving.contract.requests import MODEL
 from serving.local.manager import ModelManager
 from serving.local.sources import ModelSource
+from serving.local.versions import Model
 
 
 @pytest.fixture
@@ -67,3 +68,18 @@ def test_sources_that_cannot_be_read_change_nothing(follow, caplog):
     assert ask(manager, label="stable") == 1
     sources.append(ModelSource(MODEL, base, (1, 2), {"stable": 2}))
     wait_until(lambda: ask(manager, label="stable") == 2)
+
+
+def test_model_that_cannot_be_looked_at_stops_no_other(follow, caplog, monkeypatch):
+    manager, sources, base = follow
+    refresh = Model.refresh
+
+    def fail(model, source):
+        if source.name == "broken":
+            raise TypeError("out of order")
+        refresh(model, source)
+
+    monkeypatch.setattr(Model, "refresh", fail)
+    sources[:] = [ModelSource("broken", base), ModelSource(MODEL, base, (1, 2), {"stable": 2})]
+    wait_until(lambda: ask(manager, label="stable") == 2)
+    assert "Model broken could not be polled: TypeError: out of order" in caplog.text

@@ -13,10 +13,10 @@ from serving.local.versions import Model
 from serving.local.warmup import WARMUP_PATH, warm_up
 
 
-def build_log(value, signature="picky", name="x"):
+def build_log(value, signature="picky", name="x", dtype=np.float32):
     log = PredictionLog()
     log.predict_log.request.model_spec.signature_name = signature
-    log.predict_log.request.inputs[name].CopyFrom(tf.make_tensor_proto(np.array([value], np.float32)))
+    log.predict_log.request.inputs[name].CopyFrom(tf.make_tensor_proto(np.array([value], dtype)))
     return log
 
 
@@ -38,11 +38,18 @@ def test_version_without_the_file_is_not_warmed(tmp_path):
     assert warm_up(tmp_path, None) == 0
 
 
+def build_log_without_type():
+    log = build_log(1.0)
+    log.predict_log.request.inputs["x"].dtype = 0
+    return log
+
+
 @pytest.mark.parametrize(
     ("logs", "message"),
     [
         ([b"\xff\xff"], "record 1 .* Failed to parse"),
         ([build_log(1.0), PredictionLog()], "record 2 .* unsupported log_type"),
+        ([build_log_without_type()], "record 1 .* tensor parsing error: x"),
         ([build_log(1.0)] * 3, "exceeds the maximum"),
     ],
 )
@@ -62,10 +69,20 @@ def test_version_whose_warm_up_fails_does_not_load(tmp_path):
     (status,) = served.statuses()
     assert status.state == ModelVersionStatus.END
     assert "Warm-up record 2" in status.status.error_message and "at most ten" in status.status.error_message
-    (tmp_path / "3").rename(tmp_path / "4")
-    (tmp_path / "4" / WARMUP_PATH).unlink()
-    write_wrong_name = build_log(1.0, name="z")
-    with tf.io.TFRecordWriter(str(tmp_path / "4" / WARMUP_PATH)) as writer:
-        writer.write(write_wrong_name.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        (build_log(1.0, name="z"), "picky takes x; got ['z']"),
+        (build_log(1.0, dtype=np.float64), "Expects x to be float but double is provided"),
+    ],
+)
+def test_version_whose_warm_up_does_not_fit_it_does_not_load(tmp_path, log, message):
+    model = ContractModel(1.0)
+    tf.saved_model.save(model, str(tmp_path / "3"), signatures={"picky": model.build_signatures()["picky"]})
+    write_logs(tmp_path / "3", [log])
+    served = Model(ModelSource("toy", tmp_path))
     served.refresh()
-    assert "picky takes x; got ['z']" in served.statuses(4)[0].status.error_message
+    (status,) = served.statuses()
+    assert status.state == ModelVersionStatus.END and message in status.status.error_message
