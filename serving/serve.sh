@@ -20,9 +20,15 @@ flags=(--allow_version_labels_for_unavailable_models=true --model_config_file_po
 if command -v tensorflow_model_server > /dev/null; then
     echo "TensorFlow Serving: $(command -v tensorflow_model_server), http://127.0.0.1:$rest_port and grpc://127.0.0.1:$grpc_port"
     # The config names paths of a container; the binary needs those of this machine.
-    local_config=$(mktemp)
-    sed "s|\"/models/$name\"|\"$base\"|" "$files/models.config" > "$local_config"
-    exec tensorflow_model_server --rest_api_port="$rest_port" --port="$grpc_port" --model_config_file="$local_config" \
+    copy=$(mktemp -d)
+    copy_config() {
+        sed "s|\"/models/$name\"|\"$base\"|" "$files/models.config" > "$copy/next" && mv "$copy/next" "$copy/models.config"
+    }
+    copy_config
+    # This shell becomes the server; as long as it lives, its copy follows the labels.
+    (while sleep 1 && kill -0 $$; do copy_config || true; done; rm -r "$copy") > /dev/null 2>&1 &
+    exec tensorflow_model_server --rest_api_port="$rest_port" --port="$grpc_port" \
+        --model_config_file="$copy/models.config" \
         --monitoring_config_file="$files/monitoring.config" "${flags[@]}"
 elif command -v docker > /dev/null && docker info > /dev/null 2>&1; then
     image=$(sed -n 's/^ *image: //p' "$files/docker-compose.yml")

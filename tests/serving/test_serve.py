@@ -1,8 +1,10 @@
 """The script takes the real server where it is, and says which server it starts."""
 
 import os
+import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -45,10 +47,35 @@ def test_binary_gets_the_paths_of_this_machine(folder, tmp_path):
     assert "--allow_version_labels_for_unavailable_models=true" in process.stdout
 
 
+def test_copy_for_the_binary_follows_the_labels_and_goes_with_it(folder, tmp_path):
+    own = tmp_path / MODEL
+    shutil.copytree(folder.with_name(f"{MODEL}.serving"), own.with_name(f"{MODEL}.serving"))
+    own.symlink_to(folder)
+    wait = 'for f in "$@"; do case $f in --model_config_file=*) file=${f#*=}; echo "$file";; esac; done; '
+    wait += 'until grep -q "value: 7" "$file"; do sleep 0.1; done; cat "$file"'
+    environment = write_command(tmp_path / "bin", "tensorflow_model_server", wait)
+    command = ["bash", "serving/serve.sh", str(own), "0", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        _, copy = server.stdout.readline(), Path(server.stdout.readline().strip())
+        config = own.with_name(f"{MODEL}.serving") / "models.config"
+        config.write_text(config.read_text().replace("value: 2", "value: 7"))
+        followed, _ = server.communicate(timeout=20)
+    assert server.returncode == 0
+    assert followed == config.read_text().replace(f"/models/{MODEL}", str(own))
+    wait_until(lambda: not copy.parent.exists())
+
+
 def test_docker_mounts_the_versions(folder, tmp_path):
     process = start(folder, write_command(tmp_path / "bin", "docker", 'echo "$@"'))
     assert "TensorFlow Serving in Docker: tensorflow/serving:2.15.1" in process.stdout
     assert f"-v {folder}:/models/{MODEL}:ro" in process.stdout
+
+
+def wait_until(is_so):
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def ask_label(url):
@@ -60,9 +87,7 @@ def move_label(folder, url):
     """Gives the label `stable` to version 2, and returns what is answered once that has come about."""
     config = folder.with_name(f"{MODEL}.serving") / "models.config"
     config.write_text(config.read_text().replace('key: "stable" value: 1', 'key: "stable" value: 2'))
-    deadline = time.monotonic() + 20
-    while ask_label(url) == 1.5 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: ask_label(url) != 1.5)
     return ask_label(url)
 
 
