@@ -31,7 +31,7 @@ def replay_contract(url: str, rows: Iterable[ContractRow]) -> list[str]:
         LostError: if the server cannot be reached.
     """
     faults = []
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
         for row in rows:
             try:
                 response = client.request(row.method, row.path, content=row.body, headers=row.headers)

@@ -147,7 +147,8 @@ def replay_golden_requests(
     Raises:
         RankingError: if the server cannot be reached or does not answer in time.
     """
-    remote = open_model(url, model, version, label, timeout_seconds=60.0)
+    # No second attempt: it would hide a refusal, and its wait would count as the server's.
+    remote = open_model(url, model, version, label, timeout_seconds=60.0, retries=0)
     try:
         faults: dict[str, None] = {}  # each once, however many rounds show it
         seconds: list[float] = []

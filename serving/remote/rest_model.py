@@ -33,7 +33,8 @@ class RESTModel:
         choice = f"/versions/{version}" if version is not None else f"/labels/{label}" if label is not None else ""
         self.place = f"{url.rstrip('/')}/v1/models/{model}{choice}"
         self._retries = retries
-        self._http = httpx.Client(timeout=timeout_seconds)
+        # No proxy of the environment: a ranker is asked within the shop's own network, as over gRPC.
+        self._http = httpx.Client(timeout=timeout_seconds, trust_env=False)
 
     def read_signatures(self) -> dict[str, dict[str, str]]:
         """Returns the dtype of each input (`DT_STRING`, ...) by signature and input name.

@@ -84,6 +84,13 @@ def test_replay_asks_every_round_and_tells_each_fault_once(monkeypatch):
     assert replay.faults == ["r: `scores` at [0, 3] is 0 instead of -1e+09"]
 
 
+def test_refusal_is_not_asked_away_and_no_wait_counts_as_the_servers(scripted):
+    script = scripted(503, 200)
+    replay = replay_golden_requests(script.url, "m", 1, [GoldenRequest("a", "rank", {}, {"y": [[1.0]]})], rounds=2)
+    assert len(replay.faults) == 1 and replay.faults[0].startswith("a: gave status 503 instead of 200")
+    assert len(replay.seconds) == 1 and script.waits == []
+
+
 def test_percentiles_are_in_milliseconds():
     assert Replay([], [0.001, 0.002, 0.003]).format_percentiles().startswith("p50 2.0 ms, p90 2.8 ms")
 

@@ -1,18 +1,14 @@
 """The client ranks, retries what another attempt may mend, and tells what is wrong."""
 
-import gzip
-import http.server
 import json
 import math
 import subprocess
 import sys
-import threading
 
 import pytest
 import tensorflow as tf
 
 from serving.local.sources import ModelSource
-from serving.remote import errors
 from serving.remote.errors import RankingError
 from serving.remote.ranking import RankedDocument, RankingClient, format_ranking, read_documents
 
@@ -83,63 +79,6 @@ def test_document_that_does_not_fit_the_model_is_told(ranker_url, document, mess
         client.score("q", [document])
 
 
-class _Script:
-    """A server that answers as scripted and keeps what it was asked: a status, or None to hang up."""
-
-    def __init__(self, statuses):
-        self.statuses = list(statuses)
-        self.bodies = []
-        self.connections = set()
-
-    def handle(self, handler):
-        self.connections.add(handler.client_address)
-        body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
-        if handler.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.bodies.append(body)
-        status = self.statuses.pop(0)
-        if status is None:
-            handler.close_connection = True
-            return
-        answer = json.dumps(self.answer(handler.command)).encode()
-        handler.send_response(status)
-        handler.send_header("content-length", str(len(answer)))
-        handler.end_headers()
-        handler.wfile.write(answer)
-
-    def answer(self, method):
-        inputs = {"query": {"dtype": "DT_STRING"}, "title": {"dtype": "DT_STRING"}, "price": {"dtype": "DT_FLOAT"}}
-        signatures = {"signature_def": {"serving_default": {"inputs": inputs}}}
-        return {"metadata": {"signature_def": signatures}} if method == "GET" else {"outputs": [[1.0]]}
-
-
-@pytest.fixture
-def scripted(monkeypatch):
-    servers = []
-    waits = []
-    monkeypatch.setattr(errors.time, "sleep", waits.append)
-
-    def start(*statuses):
-        script = _Script(statuses)
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            do_GET = do_POST = lambda self: script.handle(self)  # noqa: N815
-            log_message = lambda *_: None  # noqa: E731
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        script.url = f"http://127.0.0.1:{server.server_port}"
-        script.waits = waits
-        return script
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
 def test_overload_and_lost_connections_are_tried_again_with_longer_waits(scripted):
     script = scripted(200, 503, 429, None, 200)
     with RankingClient(script.url, "ranker", retries=3) as client:
@@ -147,6 +86,22 @@ def test_overload_and_lost_connections_are_tried_again_with_longer_waits(scripte
     assert script.statuses == []
     bounds = [(0.05, 0.1), (0.1, 0.2), (0.2, 0.4)]
     assert all(low <= wait <= high for wait, (low, high) in zip(script.waits, bounds, strict=True))
+
+
+def test_slow_answer_is_not_waited_for_and_not_asked_for_again(scripted):
+    script = scripted(200, "late", 200)
+    told = pytest.raises(RankingError, match="did not answer within 0.3 seconds")
+    with RankingClient(script.url, "ranker", timeout_seconds=0.3) as client, told:
+        client.score("q", [{"title": "a"}])
+    assert script.statuses == [200] and script.waits == []
+
+
+def test_proxy_of_the_environment_is_not_asked(scripted, monkeypatch):
+    script = scripted(200, 200)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with RankingClient(script.url, "ranker", retries=0) as client:
+        assert client.score("q", [{"title": "a"}]) == [1.0]
 
 
 def test_last_refusal_is_told(scripted):
