@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -64,6 +65,7 @@ class SearchService:
         self._candidates = candidates
         self._pool = concurrent.futures.ThreadPoolExecutor(workers, "ranking")
         self._counts: collections.Counter[str] = collections.Counter()
+        self._lock = threading.Lock()
 
     @property
     def rankers(self) -> list[str]:
@@ -73,7 +75,8 @@ class SearchService:
     @property
     def counts(self) -> dict[str, int]:
         """Number of searches by outcome."""
-        return {name: self._counts[name] for name in (RANKED, LATE, DOWN, ENGINE_ONLY)}
+        with self._lock:
+            return {name: self._counts[name] for name in (RANKED, LATE, DOWN, ENGINE_ONLY)}
 
     def search(self, query: str, ranker: str, count: int = 30) -> SearchAnswer:
         """Returns at most `count` products, ordered by the ranker of that name; "" leaves the engine's order.
@@ -86,7 +89,8 @@ class SearchService:
         outcome = ENGINE_ONLY
         if ranker in self._rankers and found:
             found, outcome = self._rank(query, found, self._rankers[ranker])
-        self._counts[outcome] += 1
+        with self._lock:
+            self._counts[outcome] += 1
         return SearchAnswer(found[:count], outcome, (time.perf_counter() - start) * 1000)
 
     def close(self) -> None:
@@ -96,11 +100,10 @@ class SearchService:
     def _rank(self, query: str, found: list[Product], ranker: Scorer) -> tuple[list[Product], str]:
         ranking = self._pool.submit(ranker.score, query, found)
         try:
-            scores = ranking.result(self._deadline_seconds)
+            scored = list(zip(ranking.result(self._deadline_seconds), found, strict=True))
         except concurrent.futures.TimeoutError:
             ranking.cancel()
             return found, LATE
         except Exception:  # whatever is wrong with the ranker, visitors get their products
             return found, DOWN
-        order = sorted(range(len(found)), key=lambda index: -scores[index])
-        return [found[index] for index in order], RANKED
+        return [product for _, product in sorted(scored, key=lambda pair: -pair[0])], RANKED

@@ -1,6 +1,8 @@
 """Visitors get their products, ordered by the ranker if it answers in time, and what they saw is logged."""
 
 import asyncio
+import collections
+import concurrent.futures
 import threading
 import time
 
@@ -63,6 +65,31 @@ def test_late_ranker_leaves_the_engines_order(search):
 @pytest.mark.parametrize("fault", [RuntimeError("no"), httpx.ConnectError("no")])
 def test_ranker_that_is_down_leaves_the_engines_order(search, fault):
     assert search(Ranker(fault=fault))[:2] == (["a", "b"], "down")
+
+
+@pytest.mark.parametrize("scores", [[1.0], [1.0, 2.0, 3.0], None], ids=["too few", "too many", "none"])
+def test_ranker_that_answers_nonsense_is_down(search, scores):
+    class Odd:
+        def score(self, query, documents):
+            return scores
+
+    ids, outcome, counts = search(Odd())
+    assert (ids, outcome, counts["down"]) == (["a", "b"], "down", 1)
+
+
+def test_no_search_is_lost_from_the_counts():
+    class SlowCounter(collections.Counter):
+        def __getitem__(self, name):
+            count = super().__getitem__(name)
+            time.sleep(0.01)  # long enough for another thread to read the same count
+            return count
+
+    service = SearchService(MemoryEngine(PRODUCTS, ["title"]), {})
+    service._counts = SlowCounter()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: service.search("dress", ""), range(16)))
+    service.close()
+    assert service.counts["engine_only"] == 16
 
 
 def test_search_without_ranker_or_products_asks_none(search):
