@@ -17,7 +17,8 @@ class ModelSource:
     Attributes:
         name: name in URLs.
         base_path: folder of the version folders.
-        versions: the versions to serve; the newest one when empty.
+        versions: the versions to serve; the newest when empty.
+        newest: how many of the newest are served then; all when None.
         labels: version by label.
     """
 
@@ -25,6 +26,7 @@ class ModelSource:
     base_path: Path
     versions: Sequence[int] = ()
     labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    newest: int | None = 1
 
 
 def find_versions(base_path: Path) -> dict[int, Path]:
@@ -36,11 +38,11 @@ def find_versions(base_path: Path) -> dict[int, Path]:
 
 
 def read_sources(path: str | Path) -> list[ModelSource]:
-    """Returns the models in a models.config: name, base path, versions (latest or specific) and labels.
+    """Returns the models in a models.config: name, base path, versions and labels.
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if it is no models.config, or asks for what the local server does not do.
+        ValueError: if it is no models.config, or holds no model.
     """
     config = ModelServerConfig()
     try:
@@ -55,8 +57,6 @@ def read_sources(path: str | Path) -> list[ModelSource]:
 
 def _build_source(model: ModelConfig) -> ModelSource:
     policy = model.model_version_policy
-    kind = policy.WhichOneof("policy_choice") or "latest"
-    if kind == "all" or (kind == "latest" and policy.latest.num_versions > 1):
-        raise ValueError(f"model {model.name!r}: `model_version_policy` must be latest (one version) or specific")
-    versions = tuple(policy.specific.versions) if kind == "specific" else ()
-    return ModelSource(model.name, Path(model.base_path), versions, dict(model.version_labels))
+    newest = None if policy.HasField("all") else policy.latest.num_versions or 1
+    versions = tuple(policy.specific.versions)
+    return ModelSource(model.name, Path(model.base_path), versions, dict(model.version_labels), newest)

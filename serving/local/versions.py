@@ -227,7 +227,7 @@ def _find_wanted(source: ModelSource) -> dict[int, Path]:
     found = find_versions(source.base_path)
     if source.versions:
         return {number: found[number] for number in source.versions if number in found}
-    return {max(found): found[max(found)]} if found else {}
+    return {number: found[number] for number in sorted(found, reverse=True)[: source.newest]}
 
 
 def _require_type(name: str, array: np.ndarray, expected: tf.DType) -> None:

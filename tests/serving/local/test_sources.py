@@ -17,7 +17,17 @@ def test_versions_and_labels_are_read(tmp_path):
     first, second = read_sources(path)
     assert (first.name, str(first.base_path), first.versions) == ("m", "/models/m", (1, 2))
     assert first.labels == {"stable": 1}
-    assert (second.name, second.versions) == ("n", ())
+    assert (second.name, second.versions, second.newest) == ("n", (), 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "newest"), [("all { }", None), ("latest { num_versions: 3 }", 3), ("latest { }", 1)]
+)
+def test_policies_without_numbers_say_how_many_of_the_newest(tmp_path, policy, newest):
+    path = tmp_path / "models.config"
+    path.write_text(HEAD + f"model_version_policy {{ {policy} }} }} }}")
+    (source,) = read_sources(path)
+    assert (source.versions, source.newest) == ((), newest)
 
 
 @pytest.mark.parametrize(
@@ -25,8 +35,6 @@ def test_versions_and_labels_are_read(tmp_path):
     [
         ("models { }", "ModelServerConfig"),
         ("model_config_list { }", "no model"),
-        (HEAD + "model_version_policy { all { } } } }", "must be latest"),
-        (HEAD + "model_version_policy { latest { num_versions: 2 } } } }", "must be latest"),
     ],
 )
 def test_config_that_cannot_be_served_is_refused(tmp_path, text, reason):

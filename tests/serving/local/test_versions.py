@@ -107,6 +107,19 @@ def test_chosen_versions_live_side_by_side_under_their_labels(base):
         answer(model, label="nothing")
 
 
+@pytest.mark.parametrize(("newest", "served"), [(2, [10, 9]), (None, [10, 9, 1])])
+def test_several_of_the_newest_live_side_by_side(base, newest, served):
+    write_version(base, 9)
+    write_version(base, 10)
+    model = Model(ModelSource("toy", base, newest=newest))
+    model.refresh()
+    assert list(states(model).items()) == [(number, "AVAILABLE") for number in served]
+    assert (answer(model), answer(model, number=9)) == (11.0, 10.0)
+    write_version(base, 11)
+    model.refresh()
+    assert states(model) == {**dict.fromkeys([11, *served], "AVAILABLE"), **({9: "END"} if newest else {})}
+
+
 def test_tensor_of_a_shape_that_the_signature_excludes_is_invalid(base):
     model = Model(ModelSource("toy", base))
     model.refresh()
