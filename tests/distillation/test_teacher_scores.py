@@ -61,16 +61,19 @@ def test_scores_of_other_lists_or_of_another_teacher_are_refused(distill_config,
     for path in lists.glob("train-*"):
         path.unlink()
     write_shards(changed, lists, "train", 40)
-    with pytest.raises(InputError, match="was made of other lists than those now in `data.lists`"):
-        train_ranker(config)
-    with pytest.raises(InputError, match="holds scores that were made otherwise: lists"):
-        score_training_lists(config)
+    for run in (train_ranker, score_training_lists):
+        with pytest.raises(InputError, match="holds scores that were made otherwise: lists"):
+            run(config)
     manifest = Path(distill_config.teacher.scores, "teacher.json")
     other = tmp_path / "other"
     other.mkdir()
     (other / "teacher.json").write_text(json.dumps(json.loads(manifest.read_text()) | {"teacher": "0123"}))
-    with pytest.raises(InputError, match=r"made otherwise: teacher \(was 0123"):
-        score_training_lists(replace(teacher={"scores": str(other)}))
+    config = replace(teacher={"scores": str(other)}, train={"run": str(tmp_path / "run")})
+    for run in (train_ranker, score_training_lists):
+        with pytest.raises(InputError, match=r"made otherwise: teacher \(was 0123"):
+            run(config)
+    with pytest.raises(InputError, match=r"made otherwise: bm25_neighbours \(was 0, is 3\)"):
+        train_ranker(replace(config, teacher={"scores": distill_config.teacher.scores, "bm25_neighbours": 3}))
 
 
 def test_a_teacher_whose_inputs_the_lists_lack_is_refused(distill_config, replace, tmp_path):
@@ -83,6 +86,7 @@ def test_a_teacher_whose_inputs_the_lists_lack_is_refused(distill_config, replac
         write_shards(bare, lists, split)
     with pytest.raises(InputError, match="have no numeric feature 'price'"):
         score_training_lists(replace(data={"lists": str(lists)}, teacher={"scores": str(tmp_path / "scores")}))
+    assert not (tmp_path / "scores").exists()
 
 
 def test_scores_that_are_not_numbers_are_refused(distill_config, replace, tmp_path):

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.teacher_scores import score_training_lists
+from tfr_listbert.distillation.widening import Widener, build_widening, mark_judged
+from tfr_listbert.lists.bm25 import BM25
 from tfr_listbert.lists.catalogue import read_listed_documents
-from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.losses import build_loss
 from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, InputError
 from tfr_listbert.training.objectives import LossTerm
@@ -67,6 +69,43 @@ def test_a_loss_on_labels_does_not_see_what_nobody_judged():
     np.testing.assert_array_equal(low, high)
     open_lists = {name: value for name, value in lists.items() if name != "is_judged"}
     assert term.compute(open_lists, tf.constant([[1.0, 0.0, 5.0]]), seed).numpy() > high
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_added_products_have_the_bm25_score_of_the_query_unless_the_source_brought_its_own(
+    distill_config, replace, tmp_path, is_ours
+):
+    lists = list(read_lists(distill_config.data.lists, "train"))
+    products = {document.document_id: document for one in lists for document in one.documents}
+    bm25 = BM25({name: " ".join(product.fields.values()) for name, product in products.items()})
+
+    def score(ranked_list):
+        ids = [document.document_id for document in ranked_list.documents]
+        return bm25.score(ranked_list.query, ids) if is_ours else np.full(len(ids), 30.0)
+
+    given = [
+        dataclasses.replace(
+            one,
+            documents=tuple(
+                dataclasses.replace(document, features={**document.features, "bm25": float(value)})
+                for document, value in zip(one.documents, score(one), strict=True)
+            ),
+        )
+        for one in lists
+    ]
+    write_shards(given, tmp_path, "train")
+    widener = Widener(replace(data={"lists": str(tmp_path)}, teacher={"bm25_neighbours": 2}))
+    wide = widener.widen(given[0])
+    own, added = wide.documents[:-2], wide.documents[-2:]
+    assert [one.features["bm25"] for one in own] == [one.features["bm25"] for one in given[0].documents]
+    expected = bm25.score(wide.query, [one.document_id for one in added]) if is_ours else [np.nan] * 2
+    np.testing.assert_allclose([one.features["bm25"] for one in added], expected, rtol=1e-5)
+
+
+def test_without_neighbours_no_product_is_read(distill_config):
+    assert build_widening(distill_config) is mark_judged
+    first = mark_judged(next(read_lists(distill_config.data.lists, "train")))
+    assert {document.features[IS_JUDGED] for document in first.documents} == {1.0}
 
 
 def test_neighbours_without_a_student_are_refused(replace):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tfr_listbert.config import Config, build_dataclass, read_config
+from tfr_listbert.distillation.students import plan_students
 from tfr_listbert.losses import build_loss
 
 ROOT = Path(__file__).parents[2]
@@ -139,4 +140,6 @@ def test_the_configs_of_the_readme_are_valid(tmp_path):
 def test_every_config_is_valid(path):
     config = read_config(path)
     build_loss(config.loss.loss, config.loss.options)
+    if config.distill.losses:
+        assert len(plan_students(config)) == len(config.distill.losses)
     assert build_dataclass(Config, {}, "") == Config()

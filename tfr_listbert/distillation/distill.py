@@ -27,6 +27,8 @@ from tfr_listbert.training.runs import read_ranker
 
 TEACHER = "teacher"
 METRIC = "ndcg_10"
+LEAD_LEVEL = 0.05
+"""p-value below which the teacher leads the undistilled student, so that there is a gap of which to close a share."""
 RESULTS_FILE = "results.json"
 TABLE_FILE = "table.md"
 
@@ -34,7 +36,8 @@ TABLE_FILE = "table.md"
 def distill_ranker(config: Config) -> None:
     """Scores the training lists, trains the students of `distill.losses`, and writes and prints their table.
 
-    What has been done by an earlier call is not done again.
+    Students that an earlier call has trained, and training lists that it has scored, are kept; the teacher ranks the
+    test lists at every call.
 
     Raises:
         InputError: if teacher, lists or settings are missing or do not fit, or a student's training failed.
@@ -44,10 +47,12 @@ def distill_ranker(config: Config) -> None:
     train_students([run for runs in plan.values() for run in runs])
     chosen = {name: choose_rate(runs) for name, runs in plan.items()}
     lists = _read_test_lists(config)
-    scored = {TEACHER: _score_teacher(config), **{name: read_scores(run) for name, run in chosen.items()}}
-    values = {name: _measure(config, one, lists) for name, one in scored.items()}
-    results = compare_with_teacher(values, config.distill.undistilled, config.evaluate.resamples, config.evaluate.seed)
-    results = {name: row | _describe_run(chosen.get(name)) for name, row in results.items()}
+    students = {name: read_scores(run) for name, run in chosen.items() if run is not None}
+    values = {
+        name: _measure(config, one, lists) for name, one in ({TEACHER: _score_teacher(config)} | students).items()
+    }
+    compared = compare_with_teacher(values, config.distill.undistilled, config.evaluate.resamples, config.evaluate.seed)
+    results = {name: compared.get(name, {}) | _describe_run(chosen.get(name)) for name in (TEACHER, *plan)}
     table = format_table(results, config)
     _write(Path(config.distill.output), results, table)
     print(table)
@@ -78,26 +83,30 @@ def compare_with_teacher(
 
     Args:
         values: metric of each test list by system, the teacher's among them.
-        undistilled: the student trained on labels alone.
+        undistilled: the student trained on labels alone; may be missing, if it diverged.
         resamples: of each test and interval.
         seed: decides them.
 
     Returns:
-        By system `mean` and `interval`; of students also `kept` (share of the teacher's mean) and, of those that are
-        distilled, `closed` (share of the teacher's lead over the undistilled one) and `p` of differing from the latter,
-        the shares each with an `_interval` at 95 % over queries.
+        By system `mean` and `interval`; of all but the undistilled student `p` of no difference from it; of students
+        `kept` (share of the teacher's mean) and, where the teacher leads the undistilled one significantly, of those
+        distilled `closed` (share of that lead). Shares have an `_interval` at 95 % over queries.
     """
-    teacher, start = values[TEACHER], values[undistilled]
+    teacher, start = values[TEACHER], values.get(undistilled)
+    others = [name for name in values if start is not None and name != undistilled]
+    p_values = {name: paired_randomization_test(values[name], start, resamples, seed) for name in others}
+    has_gap = p_values.get(TEACHER, 1.0) < LEAD_LEVEL and teacher.mean() > start.mean()
     results = {}
     for name, own in values.items():
         row = {"mean": float(own.mean()), "interval": bootstrap_interval(own, resamples, seed)}
+        if name in p_values:
+            row["p"] = p_values[name]
         if name != TEACHER:
             row["kept"] = float(own.mean() / teacher.mean())
             row["kept_interval"] = bootstrap_ratio(own, teacher, resamples, seed)
-        if name not in (TEACHER, undistilled):
+        if has_gap and name not in (TEACHER, undistilled):
             row["closed"] = float((own - start).mean() / (teacher - start).mean())
             row["closed_interval"] = bootstrap_ratio(own - start, teacher - start, resamples, seed)
-            row["p"] = paired_randomization_test(own, start, resamples, seed)
         results[name] = row
     return results
 
@@ -111,24 +120,30 @@ def _describe_run(run: Run | None) -> dict[str, Any]:
 
 
 def format_table(results: Mapping[str, Mapping[str, Any]], config: Config) -> str:
-    """Returns the results as a table in Markdown."""
+    """Returns the results as a table in Markdown; a system without any has diverged."""
     lines = [
-        "| system | rate | NDCG@10 | 95 % interval | of the teacher | 95 % interval | gap closed | 95 % interval | p |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| system | rate | NDCG@10 | 95 % interval | of the teacher | 95 % interval | gap closed | 95 % interval | p "
+        "| run |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in results.items():
-        cells = [name, f"{row['rate']:g}" if "rate" in row else "", f"{row['mean']:.4f}", _format(row["interval"], 4)]
-        for share in ("kept", "closed"):
-            cells += [f"{row[share]:.1%}", _format(row[f"{share}_interval"], 3)] if share in row else ["", ""]
-        cells.append(f"{row['p']:.4f}" if "p" in row else "")
-        lines.append(f"| {' | '.join(cells)} |")
+    lines += [f"| {' | '.join([name, *_format_cells(row)])} |" for name, row in results.items()]
     note = (
         f"NDCG@10 on the test lists of {config.data.lists}"
         f"{' with the grades of ' + config.evaluate.judgements if config.evaluate.judgements else ''}; rates chosen on "
-        f"the validation lists. Gap: the teacher's lead over `{config.distill.undistilled}`; p: of no difference from "
-        "that student (paired randomization)."
+        f"the validation lists. p: of no difference from `{config.distill.undistilled}` (paired randomization). Gap: "
+        f"the teacher's lead over that student; no share of it is given unless the lead is significant "
+        f"(p < {LEAD_LEVEL})."
     )
     return "\n".join([*lines, "", note])
+
+
+def _format_cells(row: Mapping[str, Any]) -> list[str]:
+    if "mean" not in row:
+        return ["", "diverged at every rate", *[""] * 7]
+    cells = [f"{row['rate']:g}" if "rate" in row else "", f"{row['mean']:.4f}", _format(row["interval"], 4)]
+    for share in ("kept", "closed"):
+        cells += [f"{row[share]:.1%}", _format(row[f"{share}_interval"], 3)] if share in row else ["", ""]
+    return [*cells, f"{row['p']:.4f}" if "p" in row else "", row.get("run", "")]
 
 
 def _format(interval: tuple[float, float], digits: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tfr_listbert.config import Config, DistillConfig, DistilledLossConfig, LossConfig, require
 from tfr_listbert.evaluation.comparison.plan import Run, Trial
 from tfr_listbert.evaluation.comparison.runs import LOG_FILE, read_outcome, run_all
-from tfr_listbert.schema import DivergedError, InputError
+from tfr_listbert.schema import InputError
 from tfr_listbert.training.objectives import build_terms
 
 
@@ -47,7 +47,7 @@ def train_students(runs: Sequence[Run]) -> None:
     """Trains those that have not been trained, one after the other, each in a process of its own.
 
     Raises:
-        InputError: if one failed.
+        InputError: if one failed, or has been trained with other settings or on other scores.
     """
     waiting = [run for run in runs if read_outcome(run) is None]
     failed = run_all(waiting, 1, lambda run: print(f"{run.folder}: {_describe(run)}", flush=True))
@@ -65,14 +65,8 @@ def _describe(run: Run) -> str:
     return f"best validation metric {outcome.best_value:.4f} at step {outcome.best_step}, {outcome.seconds:.0f} s."
 
 
-def choose_rate(runs: Sequence[Run]) -> Run:
-    """Returns the run with the best validation metric.
-
-    Raises:
-        DivergedError: if all of them diverged.
-    """
+def choose_rate(runs: Sequence[Run]) -> Run | None:
+    """Returns the run with the best validation metric; None if all of them diverged."""
     values = {run.trial: read_outcome(run) for run in runs}
     kept = [run for run in runs if not values[run.trial].is_diverged]
-    if not kept:
-        raise DivergedError(f"All students of {runs[0].loss} diverged; give it lower `learning_rates`.")
-    return max(kept, key=lambda run: values[run.trial].best_value)
+    return max(kept, key=lambda run: values[run.trial].best_value, default=None)

@@ -4,80 +4,51 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tqdm
 
 from tfr_listbert.config import Config
-from tfr_listbert.distillation.widening import Widener
+from tfr_listbert.distillation.widening import build_widening
 from tfr_listbert.lists.elwc import build_elwc, list_shards, read_lists
-from tfr_listbert.lists.scored import MANIFEST_FILE, SPLIT, digest_lists, name_shard, read_manifest, write_manifest
+from tfr_listbert.lists.scored import SPLIT, name_shard, require_same_manifest, write_manifest
 from tfr_listbert.models.scoring import ListScorer
-from tfr_listbert.rows.dataset import count_lists
 from tfr_listbert.schema import TEACHER_SCORE, Document, InputError, RankedList
-from tfr_listbert.training.runs import Ranker, compute_version, read_ranker
+from tfr_listbert.training.runs import Ranker, read_ranker
+from tfr_listbert.training.scored_lists import build_manifest
 
 
 def score_training_lists(config: Config) -> None:
     """Writes the training lists of `data.lists` with the scores of `teacher.run` to `teacher.scores`.
 
     Lists are widened first where `teacher` asks for it. Every document gets the features `teacher_score` and
-    `is_judged`. Memory holds one shard. Shards that are there are
-    not written again.
+    `is_judged`. Memory holds one shard, and where lists are widened the products to choose from. Shards that are there
+    are not written again.
 
     Raises:
         InputError: if the teacher, the lists or what they need of each other are missing, the folder holds other
             scores, or a score is not a finite number.
     """
     settings, folder = config.teacher, Path(config.teacher.scores)
-    manifest = _plan(config)
-    _require_same(folder, manifest)
-    write_manifest(folder, manifest)
+    manifest = build_manifest(config)
+    require_same_manifest(folder, manifest)
     paths = [folder / name_shard(number, manifest["shards"]) for number in range(manifest["shards"])]
     if not all(path.exists() for path in paths):
         ranker = read_ranker(settings.run, settings.checkpoint)
         list_shards(config.data.lists, SPLIT, ranker.batcher.fields, ranker.batcher.features)
         teacher = TeacherScorer(ranker, settings.batch_lists)
-        widener = Widener(config)
+        widen = build_widening(config)
+        write_manifest(folder, manifest)
         lists = read_lists(config.data.lists, SPLIT)
         for path in tqdm.tqdm(paths, desc="teacher", unit="shard"):
             part = list(itertools.islice(lists, settings.shard_lists))
             if not path.exists():
-                _write_shard(path, teacher.score(list(widener.widen(part))))
+                _write_shard(path, teacher.score([widen(one) for one in part]))
     print(f"{folder}: training lists with the scores of {settings.run}, in {len(paths)} shards.")
-
-
-def _plan(config: Config) -> dict[str, Any]:
-    settings = config.teacher
-    return {
-        "lists": digest_lists(config.data.lists),
-        "teacher": compute_version(settings.run, settings.checkpoint),
-        "shards": math.ceil(count_lists(config.data.lists, SPLIT) / settings.shard_lists),
-        "shard_lists": settings.shard_lists,
-        "bm25_neighbours": settings.bm25_neighbours,
-        "student_neighbours": settings.student_neighbours,
-        "student": compute_version(settings.student) if settings.student_neighbours else None,
-    }
-
-
-def _require_same(folder: Path, manifest: Mapping[str, Any]) -> None:
-    found = read_manifest(folder)
-    if found is None:
-        return
-    changed = [
-        f"{name} (was {found.get(name)}, is {value})" for name, value in manifest.items() if found.get(name) != value
-    ]
-    if changed:
-        raise InputError(
-            f"`teacher.scores` {folder} holds scores that were made otherwise: {', '.join(changed)}. Name another "
-            f"folder, or remove that one ({MANIFEST_FILE} in it says what it holds)."
-        )
 
 
 class TeacherScorer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,22 @@ from tfr_listbert.schema import IS_JUDGED, Document, RankedList
 
 Finder = Callable[[str], np.ndarray]
 """A query to a score of every product, [C]."""
+
+
+def build_widening(config: Config) -> Callable[[RankedList], RankedList]:
+    """Returns what gives a list's documents `is_judged` and adds products where `teacher` asks for them.
+
+    Raises:
+        InputError: as `Widener`.
+    """
+    settings = config.teacher
+    return Widener(config).widen if settings.bm25_neighbours or settings.student_neighbours else mark_judged
+
+
+def mark_judged(ranked_list: RankedList) -> RankedList:
+    """Returns the list with `is_judged` 1 among the features of every document."""
+    documents = (dataclasses.replace(one, features={**one.features, IS_JUDGED: 1.0}) for one in ranked_list.documents)
+    return dataclasses.replace(ranked_list, documents=tuple(documents))
 
 
 class Widener:
@@ -50,18 +66,17 @@ class Widener:
         if settings.student_neighbours:
             self._finders.append((_build_nearest(settings.student, self._products), settings.student_neighbours))
 
-    def widen(self, lists: Iterable[RankedList]) -> Iterator[RankedList]:
-        """Yields the lists with `is_judged` among their documents' features, and products added where that is 0."""
-        for ranked_list in lists:
-            known = {document.document_id for document in ranked_list.documents}
-            added: list[Document] = []
-            for find, count in self._finders:
-                order = np.argsort(-find(ranked_list.query), kind="stable")
-                fresh = [self._products[row] for row in order[: count + len(known)] if self._ids[row] not in known]
-                added += fresh[:count]
-                known.update(document.document_id for document in fresh[:count])
-            documents = (*map(_mark_judged, ranked_list.documents), *self._complete(ranked_list.query, added))
-            yield dataclasses.replace(ranked_list, documents=documents)
+    def widen(self, ranked_list: RankedList) -> RankedList:
+        """Returns the list with `is_judged` among its documents' features, and products added where that is 0."""
+        known = {document.document_id for document in ranked_list.documents}
+        added: list[Document] = []
+        for find, count in self._finders:
+            order = np.argsort(-find(ranked_list.query), kind="stable")
+            fresh = [self._products[row] for row in order[: count + len(known)] if self._ids[row] not in known]
+            added += fresh[:count]
+            known.update(document.document_id for document in fresh[:count])
+        documents = (*mark_judged(ranked_list).documents, *self._complete(ranked_list.query, added))
+        return dataclasses.replace(ranked_list, documents=documents)
 
     def _score_by_bm25(self, query: str) -> np.ndarray:
         return self._bm25.score(query, self._ids)
@@ -95,10 +110,6 @@ def _build_nearest(run: str, products: Sequence[Document]) -> Finder:
     encoder = StudentEncoder(run)
     vectors = np.concatenate([encoder.encode_documents(products[i : i + 256]) for i in range(0, len(products), 256)])
     return lambda query: vectors @ encoder.encode_queries([query])[0]
-
-
-def _mark_judged(document: Document) -> Document:
-    return dataclasses.replace(document, features={**document.features, IS_JUDGED: 1.0})
 
 
 def _complete(product: Document, bm25: float) -> Document:

@@ -51,24 +51,38 @@ def name_shard(number: int, shards: int) -> str:
     return f"{SPLIT}-{number:05d}-of-{shards:05d}.tfrecord"
 
 
-def require_scored_lists(scores: str | Path, lists: str | Path) -> None:
-    """Checks that a folder holds all the training lists of `lists`, as they are now, with a teacher's scores.
+def require_same_manifest(scores: str | Path, manifest: Mapping[str, Any]) -> None:
+    """Checks that a folder of scored lists, if there is one, holds what `manifest` describes.
+
+    Raises:
+        InputError: if it does not; the message says what differs.
+    """
+    found = read_manifest(scores)
+    if found is None:
+        return
+    changed = [
+        f"{name} (was {found.get(name)}, is {value})" for name, value in manifest.items() if found.get(name) != value
+    ]
+    if changed:
+        raise InputError(
+            f"`teacher.scores` {scores} holds scores that were made otherwise: {', '.join(changed)}. Name another "
+            f"folder, or remove that one ({MANIFEST_FILE} in it says what it holds), and run score_lists."
+        )
+
+
+def require_scored_lists(scores: str | Path, manifest: Mapping[str, Any]) -> None:
+    """Checks that a folder holds all the training lists with a teacher's scores, as `manifest` describes them.
 
     Raises:
         InputError: if it does not.
     """
-    manifest = read_manifest(scores)
-    if manifest is None:
+    if read_manifest(scores) is None:
         raise InputError(f"`teacher.scores` names {scores}, which holds no teacher's scores; run score_lists first.")
+    require_same_manifest(scores, manifest)
     shards = manifest["shards"]
     missing = [number for number in range(shards) if not (Path(scores) / name_shard(number, shards)).exists()]
     if missing:
         raise InputError(
             f"`teacher.scores` {scores} lacks {len(missing)} of its {shards} shards; run score_lists again, it goes on "
             "where it was."
-        )
-    if manifest["lists"] != digest_lists(lists):
-        raise InputError(
-            f"`teacher.scores` {scores} was made of other lists than those now in `data.lists` {lists}; name another "
-            "folder and run score_lists again."
         )

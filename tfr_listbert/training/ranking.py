@@ -32,6 +32,7 @@ from tfr_listbert.training.runs import (
     open_run,
     write_metrics,
 )
+from tfr_listbert.training.scored_lists import build_manifest
 from tfr_listbert.training.trainer import Objective, Task, train
 
 
@@ -69,7 +70,7 @@ def _find_training_lists(config: Config) -> str:
     """
     if not config.loss.terms:
         return config.data.lists
-    require_scored_lists(config.teacher.scores, config.data.lists)
+    require_scored_lists(config.teacher.scores, build_manifest(config))
     return config.teacher.scores
 
 
