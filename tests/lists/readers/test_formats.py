@@ -79,7 +79,8 @@ def test_parquet_is_reached_by_dotted_paths(tmp_path, database):
         f"FROM (VALUES {rows}) AS t(query, product, clicks)) TO '{tmp_path}/log.parquet'"
     )
     source = open_source(f"{tmp_path}/log.parquet", "data.options.log")
-    assert source.list_columns(database) == ["event.query.text", "event.product", "clicks"]
+    columns = ["event.query.text", "event.product", "clicks"]
+    assert source.list_columns(database, f"{tmp_path}/log.parquet") == columns
     assert scan(database, tmp_path / "log.parquet", NESTED) == ROWS
 
 
@@ -91,8 +92,8 @@ def test_a_key_that_first_lines_lack_is_found_further_on(tmp_path, database):
     lines = ['{"query": "red"}'] * 1500 + ['{"query": "red", "bought": {"count": 1}}']
     (tmp_path / "log.jsonl").write_text("\n".join(lines))
     source = open_source(f"{tmp_path}/log.jsonl", "data.options.log")
-    assert source.has_column(database, "bought.count")
-    assert not source.has_column(database, "bought.price")
+    found = source.find_columns(database, ["query", "bought.count", "bought.price"])
+    assert found == {"query": {*source.files}, "bought.count": {*source.files}, "bought.price": set()}
 
 
 def test_files_of_one_glob_may_order_their_columns_differently(tmp_path, database):
@@ -101,7 +102,7 @@ def test_files_of_one_glob_may_order_their_columns_differently(tmp_path, databas
     (tmp_path / "c.csv").write_text("query,product,clicks\ngreen,p3,3\n")
     assert scan(database, f"{tmp_path}/*.csv") == [("red", "p1", "1"), ("blue", "p2", "2"), ("green", "p3", "3")]
     source = open_source(f"{tmp_path}/*.csv", "data.options.log")
-    assert source.list_columns(database) == ["query", "product", "clicks"]
+    assert source.find_columns(database, ["clicks", "extra"]) == {"clicks": {*source.files}, "extra": {source.files[1]}}
 
 
 def test_a_thousand_files_are_one_log(tmp_path, database):
@@ -122,7 +123,8 @@ def test_lines_without_header_are_split_by_a_pattern(tmp_path, database):
 def test_a_file_that_is_not_what_its_name_says_is_named(tmp_path, database, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=name):
-        open_source(f"{tmp_path}/{name}", "data.options.log").list_columns(database)
+        source = open_source(f"{tmp_path}/{name}", "data.options.log")
+        source.list_columns(database, source.files[0])
 
 
 def test_a_cut_gzip_file_is_named(tmp_path, database):

@@ -57,6 +57,26 @@ def test_a_name_stands_for_the_column_of_that_name_unless_mapped(log, database):
     assert columns == {"query": "query", "document_id": "product"}
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("column", "is_required", "mapping"),
+    [("clicks", True, {}), ("position", False, {}), ("rank", False, {"position": "rank"})],
+)
+def test_a_column_that_only_some_files_have_is_answered_with_a_file_without_it(
+    tmp_path, database, form, column, is_required, mapping
+):
+    for name, columns in (("a", f"query,{column}"), ("b", "query,title")):
+        (tmp_path / f"{name}.csv").write_text(f"{columns}\nred,1\n")
+        database.run(f"COPY (FROM read_csv('{tmp_path}/{name}.csv')) TO '{tmp_path}/{name}.parquet'")
+    source = open_source(f"{tmp_path}/*.{form}", "data.options.log")
+    wanted = {"query": True, "clicks" if is_required else "position": is_required}
+    message = (
+        f"must name a column of .*b.{form}, which has no column '{column}' .1 of the 2 files .*Known: query, title"
+    )
+    with pytest.raises(InputError, match=message):
+        map_columns(source, database, wanted, mapping, "data.options.columns")
+
+
 @pytest.mark.parametrize(
     ("mapping", "message"),
     [

@@ -11,7 +11,7 @@ import io
 import itertools
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from tfr_listbert.config import require
@@ -66,8 +66,8 @@ class Source(abc.ABC):
         self.setting, self.files = setting, tuple(files)
 
     @abc.abstractmethod
-    def list_columns(self, database: Database) -> list[str]:
-        """Returns the names of the columns that every file has, nested ones as dotted paths."""
+    def list_columns(self, database: Database, path: str) -> list[str]:
+        """Returns the names of the columns of one file, nested ones as dotted paths."""
 
     @abc.abstractmethod
     def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
@@ -82,9 +82,10 @@ class Source(abc.ABC):
             keeps_rejects: whether DuckDB notes the rows left out in its table `reject_errors`.
         """
 
-    def has_column(self, database: Database, column: str) -> bool:
-        """Says whether the files have a column."""
-        return column in self.list_columns(database)
+    def find_columns(self, database: Database, names: Iterable[str]) -> dict[str, set[str]]:
+        """Returns for each of the names the files that have a column of that name."""
+        columns = {path: set(self.list_columns(database, path)) for path in self.files}
+        return {name: {path for path in self.files if name in columns[path]} for name in names}
 
 
 class CSVSource(Source):
@@ -104,10 +105,9 @@ class CSVSource(Source):
             raise InputError(f"`{setting}`: {files[0]} is empty; a CSV file starts with a header of column names.")
         self._format, self._headers = csv_format, headers
 
-    def list_columns(self, database: Database) -> list[str]:
+    def list_columns(self, database: Database, path: str) -> list[str]:
         """See `Source`."""
-        first, *others = (self._headers[path][1:] for path in self.files)
-        return [name for name in first if all(name in header for header in others)]
+        return list(self._headers[path][1:])
 
     def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
         """See `Source`."""
@@ -134,17 +134,25 @@ class JSONLSource(Source):
 
     broken_reason = "line is not valid JSON"
 
-    def list_columns(self, database: Database) -> list[str]:
-        """Returns the paths found in the first lines of the first file."""
-        with _open_text(self.files[0], "utf-8") as lines:
-            return sorted({path for line in itertools.islice(lines, _SAMPLE_LINES) for path in _list_paths(line)})
+    def list_columns(self, database: Database, path: str) -> list[str]:
+        """Returns the paths found in the first lines of the file."""
+        with _open_text(path, "utf-8") as lines:
+            return sorted({found for line in itertools.islice(lines, _SAMPLE_LINES) for found in _list_paths(line)})
 
-    def has_column(self, database: Database, column: str) -> bool:
-        """Looks through all lines if the first ones do not have the column: events may leave it out."""
-        if column in self.list_columns(database):
-            return True
-        values = f"SELECT value FROM ({self.scan({'value': column})}) WHERE value IS NOT NULL LIMIT 1"
-        return any(True for _ in database.read_rows(values))
+    def find_columns(self, database: Database, names: Iterable[str]) -> dict[str, set[str]]:
+        """Takes what any line of any file has for a column of all: events may leave it out.
+
+        Names that the first lines of the first file do not have are looked for in one pass over all lines.
+        """
+        known = self.list_columns(database, self.files[0])
+        found = {name: set(self.files) if name in known else set() for name in names}
+        rare = [name for name, files in found.items() if not files]
+        if rare:
+            columns = {f"_{index}": name for index, name in enumerate(rare)}
+            selected = ", ".join(f"count({column})" for column in columns)
+            counts = database.read_row(f"SELECT {selected} FROM ({self.scan(columns)})")
+            found |= {name: set(self.files) for name, count in zip(rare, counts, strict=True) if count}
+        return found
 
     def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
         """See `Source`."""
@@ -166,7 +174,7 @@ class LinesSource(Source):
         self.broken_reason = f"line does not have {len(columns)} columns"
         self._columns, self._separator = list(columns), separator
 
-    def list_columns(self, database: Database) -> list[str]:
+    def list_columns(self, database: Database, path: str) -> list[str]:
         """See `Source`."""
         return self._columns
 
@@ -185,10 +193,10 @@ class LinesSource(Source):
 class ParquetSource(Source):
     """Parquet files; columns inside structs are dotted paths."""
 
-    def list_columns(self, database: Database) -> list[str]:
+    def list_columns(self, database: Database, path: str) -> list[str]:
         """See `Source`."""
-        columns = database.describe(f"FROM read_parquet({quote_list(list(self.files))}, union_by_name = true)")
-        return [path for name, kind in columns if "." not in name for path in _list_struct_paths(name, kind)]
+        columns = database.describe(f"FROM read_parquet({quote_text(path)})")
+        return [found for name, kind in columns if "." not in name for found in _list_struct_paths(name, kind)]
 
     def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
         """See `Source`; a Parquet file is sound as a whole or not at all, so none of its rows is left out."""

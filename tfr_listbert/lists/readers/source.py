@@ -68,8 +68,7 @@ def map_columns(
     """Returns the column of the source for each wanted name.
 
     A name that `mapping` does not hold stands for the column of the same name. A name that is not required is left out
-    where there is no such column (of JSONL: where the first lines do not have it); one that the mapping holds must be
-    there.
+    where no file has such a column; one that some file has, or that the mapping holds, every file must have.
 
     Args:
         source: the files.
@@ -79,23 +78,31 @@ def map_columns(
         setting: the setting that holds the mapping.
 
     Raises:
-        InputError: for a name that is not wanted, or a column that is not there.
+        InputError: for a name that is not wanted, or a column that is not there, or not in all files.
     """
     for name in mapping:
         if name not in wanted:
             raise InputError(f"`{setting}.{name}` is not read by anything. {suggest(name, list(wanted))}")
-    columns = {}
-    for name, is_required in wanted.items():
-        column = mapping.get(name, name)
-        must_exist = is_required or name in mapping
-        if column in source.list_columns(database) or (must_exist and source.has_column(database, column)):
-            columns[name] = column
-        elif must_exist:
-            raise InputError(
-                f"`{setting}.{name}` must name a column of {source.files[0]}, which has no column {column!r}. "
-                f"{suggest(column, source.list_columns(database))}"
-            )
-    return columns
+    columns = {name: mapping.get(name, name) for name in wanted}
+    found = source.find_columns(database, columns.values())
+    for name, column in columns.items():
+        if found[column] or wanted[name] or name in mapping:
+            _require_column(source, database, f"{setting}.{name}", column, found[column])
+    return {name: column for name, column in columns.items() if found[column]}
+
+
+def _require_column(source: Source, database: Database, setting: str, column: str, found: Collection[str]) -> None:
+    """Raises InputError if there is a file that is not among those in which the column was found."""
+    if missing := _find_other(source, found):
+        others = f" ({len(found)} of the {len(source.files)} files have it)" if found else ""
+        raise InputError(
+            f"`{setting}` must name a column of {missing}, which has no column {column!r}{others}. "
+            f"{suggest(column, source.list_columns(database, missing))}"
+        )
+
+
+def _find_other(source: Source, files: Collection[str]) -> str | None:
+    return next((path for path in source.files if path not in files), None)
 
 
 def map_known_columns(
@@ -120,10 +127,10 @@ def map_known_columns(
                 f"`data.fields` names {name!r}, which this data set does not have. {suggest(name, fields)}"
             )
     columns = {name: known[name] for name in (*roles, *(name for name in document if name in fields))}
-    for column in columns.values():
-        if not source.has_column(database, column):
+    for column, found in source.find_columns(database, columns.values()).items():
+        if missing := _find_other(source, found):
             raise InputError(
                 f"`{source.setting}` must name the data set's own file, which has a column {column!r}; "
-                f"{source.files[0]} has {', '.join(source.list_columns(database))}."
+                f"{missing} has {', '.join(source.list_columns(database, missing))}."
             )
     return columns
