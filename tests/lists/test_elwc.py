@@ -143,5 +143,15 @@ def test_shards_of_another_run_are_never_mixed_in(tmp_path):
         write_shards([make_list("q", 1)], tmp_path, "train")
 
 
+@pytest.mark.parametrize("label", [math.nan, math.inf, -1.0])
+def test_a_label_that_is_no_grade_is_never_written(tmp_path, label):
+    ranked_list = RankedList(
+        "q", "red dress", (Document("p1", {"title": ""}, 1.0), Document("p2", {"title": ""}, label))
+    )
+    with pytest.raises(ValueError, match="finite number >= 0, got .* the query 'red dress' and the document 'p2'"):
+        write_shards([ranked_list], tmp_path, "train")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_split_is_said_by_the_shard_not_the_proto():
     assert build_elwc(make_list("q", 1, split="test")) == build_elwc(dataclasses.replace(make_list("q", 1), split=""))

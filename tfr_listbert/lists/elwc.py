@@ -7,6 +7,7 @@ the numeric features, `label` and `weight` (float) and `position` (int64).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,7 +38,11 @@ _SHARD_NAME = re.compile(r"(\d{5,})-of-(\d{5,})\.tfrecord")
 
 
 def build_elwc(ranked_list: RankedList) -> input_pb2.ExampleListWithContext:
-    """Returns the proto of a list; numbers are kept as float32, `split` is not kept (the shard's name says it)."""
+    """Returns the proto of a list; numbers are kept as float32, `split` is not kept (the shard's name says it).
+
+    Raises:
+        ValueError: if a label is not a finite number >= 0.
+    """
     elwc = input_pb2.ExampleListWithContext()
     context = elwc.context.features.feature
     _set_text(context, QUERY_ID, ranked_list.query_id)
@@ -45,6 +50,11 @@ def build_elwc(ranked_list: RankedList) -> input_pb2.ExampleListWithContext:
     context[IS_SEEN].int64_list.value.append(ranked_list.is_seen)
     context[QUERY_COUNT].int64_list.value.append(ranked_list.query_count)
     for document in ranked_list.documents:
+        if not 0 <= document.label < math.inf:
+            raise ValueError(
+                f"A label must be a finite number >= 0, got {document.label} for the query {ranked_list.query!r} and "
+                f"the document {document.document_id!r}."
+            )
         example = elwc.examples.add().features.feature
         _set_text(example, DOCUMENT_ID, document.document_id)
         for name, text in document.fields.items():

@@ -106,6 +106,21 @@ def test_every_form_of_a_log_gives_the_same_lists(shop, read, tmp_path, form):
     assert read(shop(**options), features=["price"]).lists == expected
 
 
+def test_sums_that_only_some_files_give_are_not_taken_for_single_impressions(shop, read, tmp_path):
+    (tmp_path / "part-a.csv").write_text(format_log(SUMMED[:4]))
+    (tmp_path / "part-b.csv").write_text(format_log([("coat", "p1", 1, 0)], "query,document_id,position,clicks"))
+    with pytest.raises(InputError, match="columns.impressions` must name a column of .*part-b.csv, which has no"):
+        read(shop(log=str(tmp_path / "part-*.csv")))
+
+
+def test_a_column_of_jsonl_counts_though_the_first_thousand_lines_have_none(shop, read, tmp_path):
+    events = [{"query": "q", "document_id": "p1", "position": 1, "clicks": 0}] * 1500
+    events += [{"query": "q", "document_id": "p2", "position": 1, "clicks": 0, "purchases": 3}] * 5
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    options = {"log": str(tmp_path / "log.jsonl"), "grading": "clicks_over_expected"}
+    assert read(shop(**options)).labels == {"q": {"p1": 0, "p2": 4}}
+
+
 def nest(row) -> dict:
     query, product, position, impressions, clicks = row
     event = {"query": {"text": query}, "product": {"id": product}, "rank": position}
@@ -139,6 +154,13 @@ def test_a_lucky_product_is_pulled_towards_the_average(shop, read):
     options = {"grading": "clicks_over_expected"}
     assert read(shop(format_log(rows), prior_impressions=0, **options)).labels["q"]["p1"] == 2
     assert read(shop(format_log(rows), **options)).labels["q"] == {"p1": 4, "p2": 3, "p3": 1}
+
+
+def test_positions_that_nobody_engages_with_give_grade_0_without_a_prior(shop, read):
+    rows = [("q", "p1", 1, 100, 20), ("q", "p2", 1, 100, 10), ("q", "p3", 9, 100, 0), ("r", "p3", 9, 100, 0)]
+    # 15 of 100 at position 1: values 20 / 15 and 10 / 15; nothing is expected at position 9, and nothing came.
+    options = {"grading": "clicks_over_expected", "prior_impressions": 0}
+    assert read(shop(format_log(rows), **options)).labels == {"q": {"p1": 4, "p2": 2, "p3": 0}, "r": {"p3": 0}}
 
 
 def test_windows_split_a_log_and_a_query_may_be_in_both(shop, read):

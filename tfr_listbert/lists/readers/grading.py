@@ -47,7 +47,8 @@ def sum_by_expected_clicks(database: Database, prior_impressions: float) -> None
         f"CREATE TABLE split_prior AS SELECT split, {prior_impressions} * sum(engagement) / "
         "nullif(sum(impressions), 0) AS prior FROM shown GROUP BY ALL"
     )
-    value = "(sum(engagement) + any_value(prior)) / (sum(impressions * coalesce(rate, 0)) + any_value(prior))"
+    expected = "sum(impressions * coalesce(rate, 0)) + any_value(prior)"  # 0 where nobody engaged, without a prior
+    value = f"(sum(engagement) + any_value(prior)) / nullif({expected}, 0)"
     database.run(
         f"CREATE TABLE pair AS SELECT {_SUMS}, {value} AS value FROM (SELECT *, round(position) AS place FROM shown) "
         "LEFT JOIN position_rate USING (split, place) JOIN split_prior USING (split) GROUP BY ALL"
