@@ -1,11 +1,5 @@
 """The training step: gradients of the mean over lists, on one device or several."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -63,60 +57,21 @@ def test_biases_and_norms_are_not_decayed(tiny_config, ranker):
     assert sum("kernel" in name or "embedding" in name for name in decayed) == len(decayed)
 
 
-TWO_DEVICES = """
-import sys
-import tfr_listbert
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tfr_listbert.config import read_config
-from tfr_listbert.training.ranking import train_ranker
-train_ranker(read_config(sys.argv[1], sys.argv[2:]))
-assert tf.config.list_logical_devices("CPU")[1].name.endswith("1")
-"""
-
-
-def assert_same_weights(one, other):
-    checkpoints = [tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "best"))) for run in (one, other)]
-    names = [name for name in checkpoints[0].get_variable_to_shape_map() if name.startswith(("encoder", "head"))]
-    assert len(names) > 10
-    for name in names:
-        np.testing.assert_allclose(*(reader.get_tensor(name) for reader in checkpoints), atol=2e-5, err_msg=name)
-
-
-def test_two_replicas_take_the_steps_of_one(tiny_config, tmp_path):
+def test_two_replicas_take_the_steps_of_one(tiny_config, tmp_path, on_one_device, on_two_devices, assert_same_weights):
     write_config(tiny_config, tmp_path / "config.yaml")
     no_dropout = ["encoder.dropout_rate=0", "encoder.attention_dropout_rate=0", "model.dropout_rate=0"]
-    common = [str(tmp_path / "config.yaml"), "train.epochs=1", "loss.loss=approx_ndcg_loss", *no_dropout]
-    one = [sys.executable, "pipelines/train.py", *common, f"train.run={tmp_path / 'one'}"]
-    two = [sys.executable, "-c", TWO_DEVICES, *common, f"train.run={tmp_path / 'two'}", "train.strategy=mirrored"]
-    for command in (one, two):
-        subprocess.run(command, check=True, timeout=300, capture_output=True)
-    assert_same_weights(tmp_path / "one", tmp_path / "two")
+    common = ["pipelines/train.py", tmp_path / "config.yaml", "train.epochs=1", "loss.loss=approx_ndcg_loss"]
+    on_one_device(*common, *no_dropout, f"train.run={tmp_path / 'one'}")
+    on_two_devices(*common, *no_dropout, f"train.run={tmp_path / 'two'}", "train.strategy=mirrored")
+    assert_same_weights(tmp_path / "one", tmp_path / "two", ("encoder", "head"))
 
 
-def test_two_workers_take_the_steps_of_one_process(tiny_config, tmp_path):
+def test_two_workers_take_the_steps_of_one_process(
+    tiny_config, tmp_path, on_one_device, on_two_workers, assert_same_weights
+):
     write_config(tiny_config, tmp_path / "config.yaml")
     no_dropout = ["encoder.dropout_rate=0", "encoder.attention_dropout_rate=0", "model.dropout_rate=0"]
-    common = [sys.executable, "pipelines/train.py", str(tmp_path / "config.yaml"), "train.epochs=1", *no_dropout]
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0)), two.bind(("127.0.0.1", 0))
-        cluster = {"worker": [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]}
-    workers = [
-        subprocess.Popen(
-            [*common, f"train.run={tmp_path / 'two'}", "train.strategy=multi_worker"],
-            env=os.environ
-            | {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(2)
-    ]
-    try:
-        errors = [worker.communicate(timeout=300)[1] for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-    assert [worker.returncode for worker in workers] == [0, 0], errors
-    subprocess.run([*common, f"train.run={tmp_path / 'one'}"], check=True, timeout=300, capture_output=True)
-    assert_same_weights(tmp_path / "one", tmp_path / "two")
+    common = ["pipelines/train.py", tmp_path / "config.yaml", "train.epochs=1", *no_dropout]
+    on_two_workers(*common, f"train.run={tmp_path / 'two'}", "train.strategy=multi_worker")
+    on_one_device(*common, f"train.run={tmp_path / 'one'}")
+    assert_same_weights(tmp_path / "one", tmp_path / "two", ("encoder", "head"))

@@ -35,11 +35,11 @@ def sum_in_micro_batches(
             value, gradient = _differentiate(loss, own, scores[part, :slots], seed)
             gradient = tf.pad(gradient, [[0, 0], [0, tf.shape(scores)[1] - slots]])
             place = first // micro_batch_lists
-            return first + micro_batch_lists, total + value, gradients.write(place, gradient)
+            return first + micro_batch_lists, total + value, gradients.write(place, tf.reshape(gradient, [-1]))
 
         count = tf.shape(scores)[0]
         parts = -(-count // micro_batch_lists)
-        empty = tf.TensorArray(tf.float32, parts, element_shape=[None, None], infer_shape=False)
+        empty = tf.TensorArray(tf.float32, parts, element_shape=[None], infer_shape=False)
         start = (0, 0.0, empty)
         _, total, gradients = tf.while_loop(lambda first, *_: first < count, add, start, parallel_iterations=1)
         gradient = tf.reshape(gradients.concat(), tf.shape(scores))

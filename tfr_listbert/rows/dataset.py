@@ -16,6 +16,8 @@ from tfr_listbert.text.packing import RowPacker
 
 READ_AHEAD = 4
 """Steps that are read, and those that are tokenized, while the model works on one."""
+_ONE_DOCUMENT = b"\x0a\x00"
+"""The bytes of an ExampleListWithContext of one document without features."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,7 @@ class RowBatcher:
         return (*self.features, TEACHER_SCORE, IS_JUDGED) if self.has_teacher else self.features
 
     def __call__(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the batch of `serialized` [B] string.
+        """Returns the batch of `serialized` [B] string; B may be 0, the part of a replica that a step has no list for.
 
         Returns:
             `tokens` [N, (T)] int32 and `features` [N, F] float32, one row per document, list by list; `mask` [B, L]
@@ -50,7 +52,7 @@ class RowBatcher:
             `document_ids` [B, L] string; `query_ids` [B] string. Where queries are apart, `query_tokens` [B, (T)] int32
             too; where there is a teacher, `teacher_scores` [B, L] float32 and `is_judged` [B, L] bool.
         """
-        lists = parse_lists(serialized, self.fields, self.read_features)
+        lists = self._parse(serialized)
         mask = lists["mask"]
         columns = [tf.boolean_mask(lists[name], mask) for name in self.features]
         queries = tf.broadcast_to(lists[QUERY][:, tf.newaxis], tf.shape(mask))
@@ -66,6 +68,11 @@ class RowBatcher:
             "query_ids": lists[QUERY_ID],
             **self._read_teacher(lists),
         }
+
+    def _parse(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        one_more = tf.concat([serialized, [_ONE_DOCUMENT]], axis=0)  # the parser takes no less than one list
+        lists = parse_lists(one_more, self.fields, self.read_features)
+        return {name: values[: tf.size(serialized)] for name, values in lists.items()}
 
     def _pack(self, lists: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         fields, mask = {name: lists[name] for name in self.fields}, lists["mask"]
