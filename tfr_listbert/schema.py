@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 PADDING_LABEL = -1.0
 """Label of an empty slot in a dense [B, L] tensor; TF-Ranking takes every label below 0 for padding."""
@@ -97,7 +98,13 @@ class InputError(ValueError):
 
 
 class DivergedError(InputError):
-    """A model whose loss, gradient or scores are no longer numbers: its learning rate is too high."""
+    """A model whose loss, gradient or scores are no longer numbers: its learning rate is too high.
+
+    Attributes:
+        progress: where training was then (`training.checkpoints.Progress`); None where nothing was being trained.
+    """
+
+    progress: Any = None
 
 
 def fold_query(query: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfr_listbert.config import TrainConfig
+from tfr_listbert.schema import DivergedError
 from tfr_listbert.training.callbacks import Checkpointing, DivergenceCheck, Evaluation, ProgressBar, ScalarLog
 from tfr_listbert.training.checkpoints import Progress, RunCheckpoints
 from tfr_listbert.training.devices import is_chief
@@ -103,7 +104,7 @@ def train(task: Task, config: TrainConfig, run: Path, strategy: tf.distribute.St
         Where the run has ended.
 
     Raises:
-        DivergedError: when loss, gradient or validation scores are no longer numbers.
+        DivergedError: when loss, gradient or validation scores are no longer numbers; it says where the run was.
     """
     with strategy.scope():
         model = TrainingModel(task.network, task.objective, config.seed, config.gradient_clip_norm)
@@ -124,5 +125,9 @@ def train(task: Task, config: TrainConfig, run: Path, strategy: tf.distribute.St
             ProgressBar(first_step, task.steps, (task.metric, *task.shown), task.unit),
         ]
         batches = task.build_dataset(first_step)
-        model.fit(batches, steps_per_epoch=task.steps - first_step, verbose=0, callbacks=callbacks)
+        try:
+            model.fit(batches, steps_per_epoch=task.steps - first_step, verbose=0, callbacks=callbacks)
+        except DivergedError as error:
+            error.progress = checkpoints.progress  # no checkpoint has it
+            raise
     return checkpoints.progress

@@ -17,7 +17,7 @@ def build_outcome(values, is_diverged=False):
     """Returns the end of a run whose validation metric was `values` at steps 10, 20 and so on."""
     history = tuple({"step": 10 * (number + 1), "ndcg_10": value} for number, value in enumerate(values))
     message = "its loss is nan at step 3" if is_diverged else ""
-    return Outcome(is_diverged, message, max(values, default=None), 10, history, 1234, 1.0, {})
+    return Outcome(is_diverged, message, max(values, default=None), 10, history, 1234, 1.0)
 
 
 def build_lists():

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import build_list
 from tfr_listbert.config import CompareConfig, build_dataclass, write_config
 from tfr_listbert.evaluation.comparison import compare, runs
 from tfr_listbert.evaluation.comparison.folds import prepare_folds
-from tfr_listbert.evaluation.comparison.runs import run_to_end
-from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.evaluation.comparison.plan import Trial, plan_rows, plan_seeds
+from tfr_listbert.evaluation.comparison.runs import read_outcome, run_to_end
+from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.schema import InputError
+from tfr_listbert.training import trainer
 
 
 def with_compare(config, output, **settings):
@@ -58,7 +62,7 @@ def test_settings_are_chosen_by_trials_and_a_loss_that_diverges_is_said_to(tiny_
         rows = {row["system"]: row for row in csv.DictReader(file)}
     assert rows.keys() == {"good", "wild", "random", "bm25", "shown"}
     assert rows["wild"]["marks"] == "diverged in every trial"
-    assert "| wild | rate=1e+20 |  |  | 0 | diverged |" in (tmp_path / "out/report.md").read_text()
+    assert "| wild | rate=1e+20 |  | – | 0 | diverged |" in (tmp_path / "out/report.md").read_text()
 
     ran.clear()
     compare.compare_losses(config)
@@ -79,7 +83,7 @@ def test_a_dry_run_counts_and_writes_nothing(tiny_config, tmp_path, ran, capsys)
 
 def test_each_query_is_tested_in_one_fold_and_trained_on_in_others(tiny_config, tmp_path):
     config = with_compare(tiny_config, tmp_path / "out", folds=4)
-    folds = prepare_folds(config)
+    folds = prepare_folds(config, config.compare.output)
     asked = [
         [{one.query for one in read_lists(fold.lists, split)} for split in ("train", "validation", "test")]
         for fold in folds
@@ -88,9 +92,99 @@ def test_each_query_is_tested_in_one_fold_and_trained_on_in_others(tiny_config, 
         assert not train & test and not train & validation and not validation & test
     count = sum(len(list(read_lists(fold.lists, "test"))) for fold in folds)
     assert count == 96 + 16 + 24
-    assert prepare_folds(config) == folds
+    assert prepare_folds(config, config.compare.output) == folds
     with pytest.raises(InputError, match="holds 4 folds of"):
-        prepare_folds(with_compare(tiny_config, tmp_path / "out", folds=3))
+        prepare_folds(with_compare(tiny_config, tmp_path / "out", folds=3), tmp_path / "out")
+    write_shards(map(build_list, range(95)), tmp_path / "other", "train")
+    other = dataclasses.replace(config, data=dataclasses.replace(config.data, lists=str(tmp_path / "other")))
+    with pytest.raises(InputError, match=r"holds 4 folds of lists with the hash \w+, not 4 folds of lists with"):
+        prepare_folds(other, tmp_path / "out")
+
+
+def test_runs_of_data_that_have_changed_since_are_refused(tiny_config, tmp_path, ran):
+    copies = {name: tmp_path / name for name in ("lists", "tokenizer")}
+    shutil.copytree(tiny_config.data.lists, copies["lists"])
+    shutil.copytree(tiny_config.text.folder, copies["tokenizer"])
+    config = with_compare(tiny_config, tmp_path / "out", losses=[{"loss": "softmax_loss"}], learning_rates=[1e-3])
+    config = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, lists=str(copies["lists"])),
+        text=dataclasses.replace(config.text, folder=str(copies["tokenizer"])),
+    )
+    [run, *_] = plan_seeds(config, plan_rows(config.compare)[0], Trial(1e-3), config.data.lists, 0)
+    run_to_end(run.config, run.is_trial)
+    assert read_outcome(run).is_finished
+    moved = tmp_path / "moved"
+    copies["lists"].rename(moved)
+    elsewhere = dataclasses.replace(run.config, data=dataclasses.replace(run.config.data, lists=str(moved)))
+    assert read_outcome(dataclasses.replace(run, config=elsewhere)).is_finished  # contents count, not places
+    moved.rename(copies["lists"])
+
+    (run.folder / runs.OUTCOME_FILE).rename(tmp_path / "kept.json")  # as if it had been killed
+    [shard] = copies["lists"].glob("validation-*")
+    [other] = copies["lists"].glob("test-*")
+    before = shard.read_bytes()
+    shard.write_bytes(other.read_bytes())
+    for call in (lambda: compare.compare_losses(config), lambda: run_to_end(run.config, False)):
+        with pytest.raises(InputError, match=r"with other settings: contents.data.lists \(was '\w+', is '\w+'\)\. "):
+            call()
+    shard.write_bytes(before)
+    (tmp_path / "kept.json").rename(run.folder / runs.OUTCOME_FILE)
+    assert read_outcome(run).is_finished
+    (copies["tokenizer"] / "sentencepiece.model").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"with other settings: contents.text.folder"):
+        read_outcome(run)
+
+
+@pytest.mark.parametrize(("name", "value"), [("checkpoint", "last"), ("relevant_from", 2.0)])
+def test_a_run_that_was_scored_otherwise_is_refused(tiny_config, tmp_path, name, value):
+    config = with_compare(tiny_config, tmp_path / "out", losses=[{"loss": "softmax_loss"}])
+    [run, *_] = plan_seeds(config, plan_rows(config.compare)[0], Trial(1e-3), config.data.lists, 0)
+    runs.keep_settings(run.config)
+    other = dataclasses.replace(run.config.evaluate, **{name: value})
+    with pytest.raises(InputError, match=rf"with other settings: evaluate.{name} \(was .*, is {value!r}\)"):
+        read_outcome(dataclasses.replace(run, config=dataclasses.replace(run.config, evaluate=other)))
+
+
+def test_a_diverged_run_keeps_what_it_saw_before(tiny_config, tmp_path, monkeypatch):
+    rows = []
+
+    class AtStep4(trainer.DivergenceCheck):
+        def on_step(self, step, logs):
+            super().on_step(step, logs | ({"loss": float("nan")} if step == 4 else {}))
+            rows.append(int(logs["rows"]))
+
+    monkeypatch.setattr(trainer, "DivergenceCheck", AtStep4)
+    config = with_compare(tiny_config, tmp_path / "out", losses=[{"loss": "softmax_loss"}])
+    [run, *_] = plan_seeds(config, plan_rows(config.compare)[0], Trial(1e-3), config.data.lists, 0)
+    run_to_end(run.config, run.is_trial)
+    outcome = read_outcome(run)
+    assert outcome.is_diverged and "its loss is nan at step 4" in outcome.message
+    assert len(rows) == 3 and outcome.pairs == sum(rows)
+    assert [entry["step"] for entry in outcome.history] == [2]
+    assert (outcome.best_step, outcome.best_value) == (2, outcome.history[0]["ndcg_10"])
+
+
+def test_a_run_whose_process_fails_is_a_row_and_is_tried_again(tiny_config, tmp_path, ran, monkeypatch):
+    run_here = compare.run_all
+
+    def fail_at_b(open_runs, jobs, on_end):
+        run_here([run for run in open_runs if run.loss != "b"], jobs, on_end)
+        return [run for run in open_runs if run.loss == "b"]
+
+    losses = [{"name": "a", "loss": "softmax_loss"}, {"name": "b", "loss": "list_mle_loss"}]
+    config = with_compare(tiny_config, tmp_path / "out", losses=losses, learning_rates=[1e-3], seeds=[1])
+    monkeypatch.setattr(compare, "run_all", fail_at_b)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"1 runs failed; their logs say why: .*b/1/log.txt. Call again to go on."):
+            compare.compare_losses(config)
+    assert len(ran) == 1
+    report = (tmp_path / "out/report.md").read_text()
+    assert "failed: 1 of 1 runs" in report
+    assert f"failed: its process failed; {tmp_path}/out/b/1/log.txt says why" in report
+    monkeypatch.setattr(compare, "run_all", run_here)
+    assert [system.name for system in compare.compare_losses(config).systems if system.finished][:2] == ["a", "b"]
+    assert [Path(folder).parent.name for folder in ran] == ["a", "b"]
 
 
 @pytest.mark.soak

@@ -17,7 +17,7 @@ from tfr_listbert.evaluation.significance import (
     paired_run_test,
 )
 
-OUTCOME = Outcome(False, "", 0.5, 1, (), 10, 1.0, {})
+OUTCOME = Outcome(False, "", 0.5, 1, (), 10, 1.0)
 LOSSES, SEEDS, QUERIES = 4, 3, 40
 SAMPLE, SOAK = 150, 1000
 

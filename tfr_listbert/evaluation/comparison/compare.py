@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,9 +19,26 @@ from tfr_listbert.evaluation.comparison.plots import plot_all
 from tfr_listbert.evaluation.comparison.query_page import QUERIES_FILE, choose_pair, format_query_page
 from tfr_listbert.evaluation.comparison.report import Findings, write_report
 from tfr_listbert.evaluation.comparison.results import Results, read_system, read_test_lists, score_baselines
-from tfr_listbert.evaluation.comparison.runs import LOG_FILE, has_ended, read_outcome, run_all
+from tfr_listbert.evaluation.comparison.runs import LOG_FILE, has_ended, read_end, read_outcome, run_all
 from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, write_tensorboard
 from tfr_listbert.schema import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """What a comparison is made of before any run.
+
+    Attributes:
+        rows: the losses.
+        notes: mark of each.
+        folds: lists to train on and to test.
+        trials: runs by which settings are chosen.
+    """
+
+    rows: Sequence[Row]
+    notes: Sequence[str]
+    folds: Sequence[Fold]
+    trials: Sequence[Run]
 
 
 def compare_losses(config: Config) -> Results | None:
@@ -29,58 +48,82 @@ def compare_losses(config: Config) -> Results | None:
         What came out; None of a dry run.
 
     Raises:
-        InputError: if a loss, its options, lists or tokenizer are wrong, or a run failed.
+        InputError: if a loss, its options, lists or tokenizer are wrong; after the report, if the process of a run
+            failed, which the next call tries again.
     """
-    rows = plan_rows(config.compare)
-    folds = prepare_folds(config)
-    labels = read_labels(fold.lists for fold in folds)
-    notes = [check_labels(row, labels) for row in rows]
-    trials = [run for row in rows for fold in folds for run in plan_trials(config, row, fold.lists, fold.number)]
     if config.compare.dry_run:
-        first = [[row.trials[0]] * len(folds) for row in rows]  # not chosen yet; as long as any other
-        print(_estimate(config, trials, _plan_seeds(config, rows, folds, first)))
+        with tempfile.TemporaryDirectory() as place:
+            print(_estimate(config, _plan(config, place)))
         return None
-    with _Progress(sum(count_runs(rows, config.compare))) as progress:
-        progress.run(trials, config.compare.jobs)
-        choices = [[_choose(config, row, fold) for fold in folds] for row in rows]
-        progress.run(_plan_seeds(config, rows, folds, choices), config.compare.jobs)
-    lists = read_test_lists(config, folds)
+    plan = _plan(config, config.compare.output)
+    with _Progress(sum(count_runs(plan.rows, config.compare))) as progress:
+        progress.run(plan.trials, config.compare.jobs)
+        choices = [[_choose(config, row, fold) for fold in plan.folds] for row in plan.rows]
+        progress.run(_plan_seeds(config, plan, choices), config.compare.jobs)
+    lists = read_test_lists(config, plan.folds)
     systems = [
-        read_system(config, row, note, chosen, folds, lists)
-        for row, note, chosen in zip(rows, notes, choices, strict=True)
+        read_system(config, row, note, chosen, plan.folds, lists)
+        for row, note, chosen in zip(plan.rows, _add_trials(config, plan), choices, strict=True)
     ]
     results = Results(lists, [*systems, *score_baselines(config, lists)])
-    _report(config, results, trials)
+    _report(config, results, plan.trials)
+    progress.require_none_failed()
     return results
 
 
-def _estimate(config: Config, trials: Sequence[Run], seeds: Sequence[Run]) -> str:
-    open_runs = [run for run in (*trials, *seeds) if not has_ended(run)]
+def _plan(config: Config, place: str) -> _Plan:
+    """Returns the plan; folds are written to `place`."""
+    rows = plan_rows(config.compare)
+    folds = prepare_folds(config, place)
+    labels = read_labels(fold.lists for fold in folds)
+    notes = [check_labels(row, labels) for row in rows]
+    trials = [run for row in rows for fold in folds for run in plan_trials(config, row, fold.lists, fold.number)]
+    return _Plan(rows, notes, folds, trials)
+
+
+def _estimate(config: Config, plan: _Plan) -> str:
+    first = [[row.trials[0]] * len(plan.folds) for row in plan.rows]  # not chosen yet; as long as any other
+    seeds = _plan_seeds(config, plan, first)
+    open_runs = [run for run in (*plan.trials, *seeds) if not has_ended(run)]
     speed = measure_speed(seeds[0].config)
     seconds = estimate_seconds(open_runs, speed, config.compare.jobs)
-    ended = len(trials) + len(seeds) - len(open_runs)
-    return describe_effort(trials, seeds, ended, seconds, config.compare.jobs)
+    ended = len(plan.trials) + len(seeds) - len(open_runs)
+    return describe_effort(plan.trials, seeds, ended, seconds, config.compare.jobs)
 
 
 def _choose(config: Config, row: Row, fold: Fold) -> Trial | None:
-    """Returns the hyper-parameters with the best validation metric; None if all of them diverged."""
+    """Returns the hyper-parameters with the best validation metric; None if no trial came to its end."""
     runs = plan_trials(config, row, fold.lists, fold.number)
     if not runs:
         return row.trials[0]
-    values = {run.trial: read_outcome(run) for run in runs}
-    kept = {trial: outcome.best_value for trial, outcome in values.items() if not outcome.is_diverged}
+    ends = {run.trial: read_end(run) for run in runs}
+    kept = {trial: outcome.best_value for trial, outcome in ends.items() if outcome.is_finished}
     return max(kept, key=kept.get) if kept else None
 
 
-def _plan_seeds(
-    config: Config, rows: Sequence[Row], folds: Sequence[Fold], choices: Sequence[Sequence[Trial | None]]
-) -> list[Run]:
-    """Returns the runs of the settings chosen; none for a loss that has diverged in every trial of a fold."""
+def _add_trials(config: Config, plan: _Plan) -> list[str]:
+    """Returns the mark of each loss with what must be known of its trials."""
+    notes = []
+    for row, note in zip(plan.rows, plan.notes, strict=True):
+        by_fold = [[read_end(run) for run in plan_trials(config, row, fold.lists, fold.number)] for fold in plan.folds]
+        failed = sum(outcome.is_failed for ends in by_fold for outcome in ends)
+        has_none = any(ends and all(outcome.is_diverged for outcome in ends) for ends in by_fold)
+        own = [
+            "diverged in every trial" if has_none else "",
+            f"failed: {failed} of {sum(map(len, by_fold))} trials" if failed else "",
+            note,
+        ]
+        notes.append("; ".join(filter(None, own)))
+    return notes
+
+
+def _plan_seeds(config: Config, plan: _Plan, choices: Sequence[Sequence[Trial | None]]) -> list[Run]:
+    """Returns the runs of the settings chosen; none for a loss of which in some fold no trial came to its end."""
     return [
         run
-        for row, chosen in zip(rows, choices, strict=True)
+        for row, chosen in zip(plan.rows, choices, strict=True)
         if None not in chosen
-        for fold, trial in zip(folds, chosen, strict=True)
+        for fold, trial in zip(plan.folds, chosen, strict=True)
         for run in plan_seeds(config, row, trial, fold.lists, fold.number)
     ]
 
@@ -90,6 +133,7 @@ class _Progress:
 
     def __init__(self, total: int):
         self._bar = tqdm.tqdm(total=total, desc="compare", unit="run")
+        self._failed: list[Run] = []
 
     def __enter__(self) -> _Progress:
         return self
@@ -98,13 +142,23 @@ class _Progress:
         self._bar.close()
 
     def run(self, runs: Sequence[Run], jobs: int) -> None:
-        """Runs those that have not ended."""
+        """Runs those that have not ended; goes on with the others where the process of one fails, but not of all.
+
+        Raises:
+            InputError: if all failed.
+        """
         open_runs = [run for run in runs if read_outcome(run) is None]
         self._bar.update(len(runs) - len(open_runs))
         failed = run_all(open_runs, jobs, self._on_end)
-        if failed:
-            logs = ", ".join(str(run.folder / LOG_FILE) for run in failed)
-            raise InputError(f"{len(failed)} runs failed; their logs say why: {logs}. Call again to go on.")
+        self._failed += failed
+        if len(failed) == len(runs):
+            self.require_none_failed()
+
+    def require_none_failed(self) -> None:
+        """Raises InputError if the process of a run has failed."""
+        if self._failed:
+            logs = ", ".join(str(run.folder / LOG_FILE) for run in self._failed)
+            raise InputError(f"{len(self._failed)} runs failed; their logs say why: {logs}. Call again to go on.")
 
     def _on_end(self, run: Run) -> None:
         self._bar.set_postfix_str(f"{run.loss} {run.trial.name} seed={run.seed}", refresh=False)
@@ -115,7 +169,7 @@ def _report(config: Config, results: Results, trials: Sequence[Run]) -> None:
     metric, settings, output = config.train.metric, config.evaluate, Path(config.compare.output)
     board = rank_systems(results.systems, metric, settings.resamples, settings.seed)
     images = plot_all(board, results.systems)
-    findings = Findings(config, results, board, [(run, read_outcome(run)) for run in trials], images)
+    findings = Findings(config, results, board, [(run, read_end(run)) for run in trials], images)
     write_report(findings, output)
     write_tensorboard(findings, output)
     if len(board.standings) > 1:

@@ -6,8 +6,9 @@ import dataclasses
 from pathlib import Path
 
 from tfr_listbert.config import Config
+from tfr_listbert.evaluation.comparison.contents import digest_lists
+from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.elwc import list_shards, read_lists, write_shards
-from tfr_listbert.lists.folders import replace_folder
 from tfr_listbert.lists.splits import hash_query
 from tfr_listbert.schema import SPLITS, InputError, RankedList
 
@@ -28,25 +29,28 @@ class Fold:
     lists: str
 
 
-def prepare_folds(config: Config) -> list[Fold]:
+def prepare_folds(config: Config, output: str | Path) -> list[Fold]:
     """Returns the folds of `compare.folds`, written to `<output>/folds/` unless they are there.
 
     A query is in the test lists of one fold, by a hash, and in the validation lists of another, the next.
 
     Raises:
-        InputError: if lists are missing, a fold would be empty, or other folds are there.
+        InputError: if lists are missing, a fold would be empty, or other folds, or folds of other lists, are there.
     """
     folds = config.compare.folds
     if folds is None:
         for split in SPLITS:
             list_shards(config.data.lists, split)
         return [Fold(0, config.data.lists)]
-    folder = Path(config.compare.output) / FOLDS_FOLDER
-    made_of = f"{folds} folds of {config.data.lists}\n"
+    folder = Path(output) / FOLDS_FOLDER
+    made_of = f"{folds} folds of lists with the hash {digest_lists(config.data.lists)}\n"
     if (folder / _DONE_FILE).exists():
         found = (folder / _DONE_FILE).read_text()
         if found != made_of:
-            raise InputError(f"{folder} holds {found.strip()}, not {made_of.strip()}: choose another `compare.output`.")
+            raise InputError(
+                f"{folder} holds {found.strip()}, not {made_of.strip()} as `data.lists` {config.data.lists} has now: "
+                "choose another `compare.output`, or take the lists back."
+            )
     else:
         _write_folds(config, folds, folder, made_of)
     return [Fold(number, str(folder / str(number))) for number in range(1, folds + 1)]

@@ -10,12 +10,12 @@ import numpy as np
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.comparison.folds import Fold
 from tfr_listbert.evaluation.comparison.plan import Row, Run, Trial, plan_seeds
-from tfr_listbert.evaluation.comparison.runs import Outcome, read_outcome, read_scores
+from tfr_listbert.evaluation.comparison.runs import Outcome, read_end, read_scores
 from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
 from tfr_listbert.evaluation.systems import build_baselines, score_with
 from tfr_listbert.lists.elwc import read_lists
-from tfr_listbert.schema import RankedList
+from tfr_listbert.schema import InputError, RankedList
 
 _RISE = 0.002
 """Validation curves that gain no more than this in their last quarter have ended their climb, for all that noise lets
@@ -30,8 +30,8 @@ class SystemRun:
         seed: run seed; 0 for a baseline.
         trials: hyper-parameters by fold.
         outcomes: how training ended, by fold; none for a baseline.
-        scored: the test lists with scores and the labels of the report; empty if it diverged.
-        per_list: metrics [number of lists] by name; empty if it diverged.
+        scored: the test lists with scores and the labels of the report; empty if it diverged or failed.
+        per_list: metrics [number of lists] by name; empty if it diverged or failed.
     """
 
     seed: int
@@ -44,6 +44,11 @@ class SystemRun:
     def is_diverged(self) -> bool:
         """Whether training diverged in any fold."""
         return any(outcome.is_diverged for outcome in self.outcomes)
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the process of any fold failed."""
+        return any(outcome.is_failed for outcome in self.outcomes)
 
     @property
     def is_rising(self) -> bool:
@@ -83,7 +88,7 @@ class System:
 
     @property
     def finished(self) -> tuple[SystemRun, ...]:
-        """Its runs that did not diverge."""
+        """Its runs that came to their end."""
         return tuple(run for run in self.runs if run.per_list)
 
     def mean_per_list(self, metric: str) -> np.ndarray:
@@ -126,12 +131,12 @@ def read_system(
         config: of the comparison.
         row: the loss.
         note: its mark.
-        choices: hyper-parameters chosen, by fold; None where all trials diverged.
+        choices: hyper-parameters chosen, by fold; None where no trial came to its end.
         folds: in the same order.
         lists: the test lists of all folds.
     """
     if None in choices:
-        return System(row.name, row, (), "; ".join(filter(None, ["diverged in every trial", note])))
+        return System(row.name, row, (), note)
     by_fold = [
         plan_seeds(config, row, trial, fold.lists, fold.number) for trial, fold in zip(choices, folds, strict=True)
     ]
@@ -140,14 +145,23 @@ def read_system(
 
 
 def _read_run(config: Config, runs: Sequence[Run], lists: Sequence[RankedList]) -> SystemRun:
-    outcomes = tuple(read_outcome(run) for run in runs)
-    is_diverged = any(outcome.is_diverged for outcome in outcomes)
-    scored = [] if is_diverged else _relabel([one for run in runs for one in read_scores(run)], lists)
-    per_list = {} if is_diverged else compute_metrics(scored, config.evaluate.relevant_from)
-    return SystemRun(runs[0].seed, tuple(run.trial for run in runs), outcomes, scored, per_list)
+    outcomes, trials = tuple(read_end(run) for run in runs), tuple(run.trial for run in runs)
+    if not all(outcome.is_finished for outcome in outcomes):
+        return SystemRun(runs[0].seed, trials, outcomes, (), {})
+    scored = _relabel([one for run in runs for one in read_scores(run)], lists)
+    return SystemRun(runs[0].seed, trials, outcomes, scored, compute_metrics(scored, config.evaluate.relevant_from))
 
 
 def _relabel(scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> list[ScoredList]:
+    """Returns `scored` with the labels of `lists`, which must be the same lists in the same order."""
+    found = [(one.query_id, list(one.document_ids)) for one in scored]
+    asked = [(one.query_id, [document.document_id for document in one.documents]) for one in lists]
+    if found != asked:
+        strange = next((one for one, other in zip(found, asked, strict=False) if one != other), ("", []))[0]
+        raise InputError(
+            f"A run has scored other lists than those of the test split: {len(found)} of them for {len(asked)}, the "
+            f"first other one of query {strange!r}. Prepare the lists again as they were, or remove the run."
+        )
     labels = [np.array([document.label for document in one.documents]) for one in lists]
     return [dataclasses.replace(one, labels=own) for one, own in zip(scored, labels, strict=True)]
 

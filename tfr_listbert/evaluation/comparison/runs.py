@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config
+from tfr_listbert.evaluation.comparison.contents import describe_contents
 from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.metrics import ScoredList
 from tfr_listbert.models.scoring import score_lists
@@ -28,8 +29,12 @@ from tfr_listbert.training.ranking import train_ranker
 from tfr_listbert.training.runs import list_fixed_sections, read_ranker
 
 OUTCOME_FILE = "outcome.json"
+SETTINGS_FILE = "settings.json"
 SCORES_FILE = "test_scores.npz"
 LOG_FILE = "log.txt"
+
+_PLACES = {"data": ("lists",), "text": ("folder",), "encoder": ("initial",), "train": ("run",), "teacher": ("scores",)}
+"""Settings that say where files are, by section: files may be moved, and what they hold is compared instead."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +44,12 @@ class Outcome:
     Attributes:
         is_diverged: whether its loss, gradient or scores ceased to be numbers.
         message: what was said then.
-        best_value: best validation metric.
+        best_value: best validation metric; of a diverged run, before it diverged.
         best_step: step of the best.
         history: validation metrics of every evaluation, with its `step`.
         pairs: query-document pairs seen.
         seconds: time of its last process.
-        settings: the sections of its config that decide its weights.
+        is_failed: whether its process has failed, so that nothing is known of it; it is tried again by the next call.
     """
 
     is_diverged: bool
@@ -54,7 +59,12 @@ class Outcome:
     history: tuple[dict[str, float], ...]
     pairs: int
     seconds: float
-    settings: dict[str, Any]
+    is_failed: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run came to its end, and there is a model."""
+        return not self.is_diverged and not self.is_failed
 
 
 def has_ended(run: Run) -> bool:
@@ -66,45 +76,70 @@ def read_outcome(run: Run) -> Outcome | None:
     """Returns how a run has ended, or None if it has not.
 
     Raises:
-        InputError: if its folder holds a run with other settings.
+        InputError: if its folder holds a run, ended or not, with other settings or made of other files.
     """
+    if not (run.folder / SETTINGS_FILE).exists():
+        return None
+    _require_same(run.config)
     if not has_ended(run):
         return None
     values = json.loads((run.folder / OUTCOME_FILE).read_text())
-    _require_same(run, values["settings"], _describe_settings(run.config))
     return Outcome(**values | {"history": tuple(values["history"])})
 
 
+def read_end(run: Run) -> Outcome:
+    """Returns how a run has ended that was run: without an outcome, its process has failed.
+
+    Raises:
+        InputError: as `read_outcome`.
+    """
+    message = f"its process failed; {run.folder / LOG_FILE} says why"
+    return read_outcome(run) or Outcome(False, message, None, 0, (), 0, 0.0, is_failed=True)
+
+
 def _describe_settings(config: Config) -> dict[str, Any]:
+    """Returns what decides a run's weights and its test scores: settings, and hashes of the files that they name."""
     settings = {section: dataclasses.asdict(getattr(config, section)) for section in list_fixed_sections(config)}
-    del settings["train"]["run"]  # a comparison may be moved
+    for section in settings.keys() & _PLACES.keys():
+        for name in _PLACES[section]:
+            del settings[section][name]
+    judged = {name: getattr(config.evaluate, name) for name in ("checkpoint", "relevant_from")}
+    settings |= {"evaluate": judged, "contents": describe_contents(config)}
     return json.loads(json.dumps(settings, default=str))
 
 
-def _require_same(run: Run, found: dict[str, Any], asked: dict[str, Any]) -> None:
+def _require_same(config: Config) -> None:
+    folder = Path(config.train.run)
+    found = json.loads((folder / SETTINGS_FILE).read_text())
     changed = [
         f"{section}.{key} (was {found[section][key]!r}, is {value!r})"
-        for section, values in asked.items()
+        for section, values in _describe_settings(config).items()
         for key, value in values.items()
-        if key in found[section] and found[section][key] != value  # settings that came later were not there to differ
+        if found.get(section, {}).get(key, value) != value  # settings that came later were not there to differ
     ]
     if changed:
         raise InputError(
-            f"{run.folder} holds a run with other settings: {'; '.join(changed)}. Choose another `compare.output`, "
-            "another `name` for the loss, take the settings back, or remove the folder."
+            f"{folder} holds a run with other settings: {'; '.join(changed)}. Choose another `compare.output`, another "
+            "`name` for the loss, take settings and files back, or remove the folder. (`contents` are hashes of what "
+            "the files hold that a setting names.)"
         )
 
 
 def run_to_end(config: Config, is_trial: bool) -> None:
-    """Trains, scores the test split unless it is a trial, and writes `outcome.json`, also when the run diverges."""
-    started, message = time.monotonic(), ""
+    """Trains, scores the test split unless it is a trial, and writes `outcome.json`, also when the run diverges.
+
+    Raises:
+        InputError: as `train_ranker`; if the folder holds a run with other settings or made of other files.
+    """
+    started, message, progress = time.monotonic(), "", None
+    keep_settings(config)
     try:
         train_ranker(config)
         if not is_trial:
             _write_scores(config)
     except DivergedError as error:
-        message = str(error)
-    progress = read_progress(config.train.run)
+        message, progress = str(error), error.progress
+    progress = progress or read_progress(config.train.run)
     outcome = Outcome(
         is_diverged=bool(message),
         message=message,
@@ -113,9 +148,19 @@ def run_to_end(config: Config, is_trial: bool) -> None:
         history=tuple(progress.history),
         pairs=progress.pairs,
         seconds=time.monotonic() - started,
-        settings=_describe_settings(config),
     )
     _write_whole(Path(config.train.run) / OUTCOME_FILE, lambda path: path.write_text(_to_json(outcome)))
+
+
+def keep_settings(config: Config) -> None:
+    """Writes what decides the run before it begins, or checks that it goes on with the same."""
+    path = Path(config.train.run) / SETTINGS_FILE
+    if path.exists():
+        _require_same(config)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_describe_settings(config), indent=1) + "\n"
+    _write_whole(path, lambda partial: partial.write_text(text))
 
 
 def _to_json(outcome: Outcome) -> str:

@@ -22,10 +22,12 @@ PAPER_NDCG = {"rank_net_loss": 0.625, "list_net_loss": 0.630, "list_mle_loss": 0
 def mark_system(system: System) -> str:
     """Returns what must be known of a system's runs, or ""."""
     diverged = sum(run.is_diverged for run in system.runs)
+    failed = sum(run.is_failed for run in system.runs)
     rising = sum(run.is_rising for run in system.finished)
     marks = [
         system.note,
         f"diverged: {diverged} of {len(system.runs)} runs" if diverged else "",
+        f"failed: {failed} of {len(system.runs)} runs" if failed else "",
         f"not converged: {rising} of {len(system.runs)} runs" if rising else "",
     ]
     return "; ".join(filter(None, marks))
@@ -51,9 +53,9 @@ def tabulate_standings(board: Leaderboard, systems: Sequence[System]) -> Table:
     return Table(header, rows)
 
 
-def format_number(value: float) -> str:
-    """Returns four decimals, or nothing for NaN."""
-    return "" if math.isnan(value) else f"{value:.4f}"
+def format_number(value: float | None) -> str:
+    """Returns four decimals, or a dash for what is not known: None or NaN."""
+    return "–" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
 def tabulate_paper(board: Leaderboard) -> Table:
@@ -94,7 +96,7 @@ def tabulate_runs(systems: Sequence[System], metric: str) -> Table:
     for system in systems:
         for run in system.runs if system.row else ():
             value = f"{run.per_list[metric].mean():.4f}" if run.per_list else ""
-            best = " ".join(f"{outcome.best_value or math.nan:.4f}" for outcome in run.outcomes)
+            best = " ".join(format_number(outcome.best_value) for outcome in run.outcomes)
             steps = " ".join(str(outcome.best_step) for outcome in run.outcomes)
             settings = " ".join(trial.name for trial in run.trials)
             numbers = [str(run.seed), value, best, steps, f"{run.pairs:,}"]
@@ -103,8 +105,9 @@ def tabulate_runs(systems: Sequence[System], metric: str) -> Table:
 
 
 def _mark_run(run: SystemRun) -> str:
-    if run.is_diverged:
-        return "diverged: " + " ".join(outcome.message for outcome in run.outcomes if outcome.is_diverged)
+    for mark, is_so in {"diverged": run.is_diverged, "failed": run.is_failed}.items():
+        if is_so:
+            return f"{mark}: {' '.join(outcome.message for outcome in run.outcomes if outcome.message)}"
     return "not converged" if run.is_rising else ""
 
 
@@ -113,8 +116,8 @@ def tabulate_trials(trials: Sequence[tuple[Run, Outcome]], metric: str) -> Table
     header = ["system", "settings", "fold", f"validation {metric}", "at step", "marks"]
     rows = []
     for run, outcome in trials:
-        value = "" if outcome.is_diverged else f"{outcome.best_value:.4f}"
+        value = format_number(outcome.best_value)
         fold = str(run.fold) if run.fold else ""
-        mark = "diverged" if outcome.is_diverged else ""
+        mark = "diverged" if outcome.is_diverged else "failed" if outcome.is_failed else ""
         rows.append([run.loss, run.trial.name, fold, value, str(outcome.best_step), mark])
     return Table(header, rows)
