@@ -8,11 +8,12 @@ import sys
 import tfr_listbert
 
 PACKAGE = pathlib.Path(tfr_listbert.__file__).parent
-BASE = {"schema", "config", "registry"}
+BASE = {"schema", "config", "registry", "folders"}
 LEAVES = {"lists", "text", "encoders", "losses", "evaluation.metrics"}
 ALLOWED = {
     "schema": set(),
     "registry": {"schema"},
+    "folders": {"schema"},
     "config": {"schema", "registry"},
     "script": BASE,
     **{leaf: BASE for leaf in LEAVES},

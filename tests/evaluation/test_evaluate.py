@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,16 +85,30 @@ def test_judgements_replace_labels_and_what_is_not_judged_counts_nothing(tmp_pat
         ("query,document,grade\nq,a,1\n", "document_id not found"),
         ("query,document_id,grade\nq,a,1\nq,b,good\n", "line 3: a grade must be a finite number >= 0, got 'good'"),
         ("query,document_id,grade\nq,a,-1\n", "line 2: a grade must be a finite number >= 0, got '-1'"),
+        ("query,document_id,grade\nq,a\n", "line 2: a grade must be a finite number >= 0, got None"),
+        ("grade,query,document_id\n1,q\n", "line 2: a judgement must have a query and a document id"),
+        ("query,document_id,grade\nbl\udcff,a,1\n", "grades.csv cannot be read: 'utf-8' codec can't decode byte 0xff"),
     ],
 )
 def test_bad_judgements_are_named(tmp_path, text, message):
     path = tmp_path / "grades.csv"
-    path.write_text(text)
+    path.write_text(text, errors="surrogateescape")
     with pytest.raises(InputError, match=message):
         read_judgements(path)
+
+
+def test_results_take_no_folder_that_holds_something_else(run_config):
+    runs = Path(run_config.train.run).parent
+    files = sorted(runs.rglob("*"))
+    for output in (runs, run_config.train.run):
+        config = dataclasses.replace(run_config, evaluate=dataclasses.replace(run_config.evaluate, output=str(output)))
+        with pytest.raises(InputError, match="`evaluate.output` names .* which has other files in it"):
+            evaluate_ranker(config)
+    assert sorted(runs.rglob("*")) == files
 
 
 def test_a_run_that_is_not_there_is_named(tiny_config, tmp_path):
     config = dataclasses.replace(tiny_config, train=dataclasses.replace(tiny_config.train, run=str(tmp_path / "none")))
     with pytest.raises(InputError, match="There is no run in"):
         evaluate_ranker(config)
+    assert not list(tmp_path.rglob("evaluation/*"))

@@ -112,6 +112,13 @@ def test_training_again_replaces_the_folder_and_leaves_nothing_beside(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["tokenizer"]
 
 
+def test_a_folder_of_somebody_else_is_never_replaced(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(InputError, match="`text.folder` names .* which has other files in it"):
+        train_tokenizer(TEXTS, tmp_path, 330)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 def test_a_vocabulary_that_the_text_cannot_fill_is_answered_with_the_largest(tmp_path):
     with pytest.raises(InputError, match=r"`text.vocabulary_size` must be <= (\d+), .* got 8000") as error:
         train_tokenizer(TEXTS, tmp_path / "tokenizer", 8000)

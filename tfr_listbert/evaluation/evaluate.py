@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics, summarize_metrics
 from tfr_listbert.evaluation.significance import bootstrap_interval, paired_randomization_test
 from tfr_listbert.evaluation.systems import build_baselines, score_with
+from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
@@ -27,6 +27,8 @@ from tfr_listbert.training.runs import read_ranker
 RANKER = "ranker"
 SHOWN_METRIC = "ndcg_10"
 """The metric of the printed table."""
+RUN_FILE = "run.trec"
+"""The ranker's rankings, in the folder of the results."""
 
 PerList = Mapping[str, np.ndarray]
 
@@ -37,8 +39,17 @@ def evaluate_ranker(config: Config) -> None:
     Writes `metrics.json`, `per_query.csv` and `run.trec` to `evaluate.output`, all three or none.
 
     Raises:
-        InputError: if run, lists or judgements are missing or do not fit.
+        InputError: if run, lists or judgements are missing or do not fit, or `evaluate.output` holds something else.
     """
+    output = Path(config.evaluate.output or Path(config.train.run) / "evaluation" / config.evaluate.split)
+    with replace_folder(output, RUN_FILE, "evaluate.output") as folder:
+        results = _evaluate(config, folder)
+    print(format_results(results))
+    print(f"Wrote metrics.json, per_query.csv and {RUN_FILE} to {output}.")
+
+
+def _evaluate(config: Config, folder: Path) -> dict[str, Any]:
+    """Writes the three files to `folder` and returns what `metrics.json` holds."""
     settings = config.evaluate
     lists = list(read_lists(config.data.lists, settings.split))
     if settings.judgements is not None:
@@ -47,10 +58,8 @@ def evaluate_ranker(config: Config) -> None:
     scored[RANKER] = _relabel(_score_ranker(config, len(lists)), lists)
     per_list = {name: compute_metrics(system, settings.relevant_from) for name, system in scored.items()}
     results = _compare(config, per_list, _slice_lists(lists))
-    output = Path(settings.output or Path(config.train.run) / "evaluation" / settings.split)
-    _write_results(output, results, per_list, lists, scored[RANKER])
-    print(format_results(results))
-    print(f"Wrote metrics.json, per_query.csv and run.trec to {output}.")
+    _write_results(folder, results, per_list, lists, scored[RANKER])
+    return results
 
 
 def _score_ranker(config: Config, count: int) -> list[ScoredList]:
@@ -110,18 +119,14 @@ def format_results(results: Mapping[str, Any]) -> str:
 
 
 def _write_results(
-    output: Path,
+    folder: Path,
     results: Mapping[str, Any],
     per_list: Mapping[str, PerList],
     lists: Sequence[RankedList],
     scored: Sequence[ScoredList],
 ) -> None:
-    """Writes beside `output` and renames."""
-    partial = output.with_name(output.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    (partial / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
-    with open(partial / "per_query.csv", "w", newline="", encoding="utf-8") as file:
+    (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+    with open(folder / "per_query.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         metrics = list(per_list[RANKER])
         writer.writerow(["query_id", "query", "is_seen", "documents", "system", *metrics])
@@ -129,10 +134,8 @@ def _write_results(
             for row, one in enumerate(lists):
                 values = [f"{table[metric][row]:.6f}" for metric in metrics]
                 writer.writerow([one.query_id, one.query, one.is_seen, len(one.documents), system, *values])
-    with open(partial / "run.trec", "w", encoding="utf-8") as file:
+    with open(folder / RUN_FILE, "w", encoding="utf-8") as file:
         file.writelines(format_trec(scored))
-    shutil.rmtree(output, ignore_errors=True)
-    partial.rename(output)
 
 
 def format_trec(scored: Sequence[ScoredList]) -> list[str]:

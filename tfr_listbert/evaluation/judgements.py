@@ -6,7 +6,8 @@ import csv
 import dataclasses
 import gzip
 import math
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tfr_listbert.schema import InputError, RankedList, fold_query
@@ -21,21 +22,27 @@ def read_judgements(path: str | Path) -> dict[tuple[str, str], float]:
         path: the file, gzipped if it ends in `.gz`.
 
     Raises:
-        InputError: if the file or a column is missing, or a grade is not a finite number >= 0.
+        InputError: if the file or a column is missing, it cannot be read, or a grade is not a finite number >= 0.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"`evaluate.judgements` names no file: got {str(path)!r}.")
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-        if missing:
-            raise InputError(f"{path} must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} not found.")
-        return {
-            (fold_query(row["query"]), row["document_id"]): _parse_grade(row["grade"], path, rows.line_num)
-            for row in rows
-        }
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+            return dict(_parse_judgements(csv.DictReader(file), path))
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"`evaluate.judgements` {path} cannot be read: {error}.") from None
+
+
+def _parse_judgements(rows: csv.DictReader, path: Path) -> Iterator[tuple[tuple[str, str], float]]:
+    missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+    if missing:
+        raise InputError(f"{path} must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} not found.")
+    for row in rows:
+        if row["query"] is None or row["document_id"] is None:
+            raise InputError(f"{path}, line {rows.line_num}: a judgement must have a query and a document id.")
+        yield (fold_query(row["query"]), row["document_id"]), _parse_grade(row["grade"], path, rows.line_num)
 
 
 def _parse_grade(text: str, path: Path, line: int) -> float:

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 import tfr_listbert.lists.readers  # noqa: F401  (registers the readers)
 from tfr_listbert.config import Config, DataConfig, build_dataclass
+from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.bm25 import BM25
 from tfr_listbert.lists.elwc import ShardWriter, read_lists
-from tfr_listbert.lists.folders import replace_folder
 from tfr_listbert.lists.readers.request import Reader, ReadRequest, Step
 from tfr_listbert.lists.rejections import Rejections
 from tfr_listbert.lists.selection import Selection

@@ -111,7 +111,7 @@ def write_byte_bpe(files: ByteBPEFiles, folder: str | Path, vocabulary_size: int
 
     Args:
         files: vocabulary and merges.
-        folder: its place; what is there is replaced.
+        folder: its place; a tokenizer that is there is replaced.
         vocabulary_size: rows of the embedding; may be more than there are ids.
     """
     merges = "".join(f"{left} {right}\n" for left, right in files.merges)

@@ -11,7 +11,6 @@ import collections
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import tensorflow as tf
 import tensorflow_text
 from sentencepiece import sentencepiece_model_pb2
 
+from tfr_listbert.folders import replace_folder
 from tfr_listbert.registry import TOKENIZERS
 from tfr_listbert.schema import InputError
 
@@ -78,21 +78,19 @@ def write_tokenizer(folder: str | Path, kind: str, description: Mapping[str, Any
     """Writes a tokenizer's folder beside its place and renames it, so that no half-written one is ever read.
 
     Args:
-        folder: its place; what is there is replaced.
+        folder: its place; a tokenizer that is there is replaced.
         kind: its key in TOKENIZERS.
         description: what `tokenizer.json` says beside kind and version.
         files: content by file name.
+
+    Raises:
+        InputError: if the folder holds something else than a tokenizer.
     """
-    folder = Path(folder)
-    beside = folder.with_name(f".{folder.name}.writing")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
     content = {"kind": kind, "version": _VERSION, **description}
-    (beside / DESCRIPTION_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    for name, value in files.items():
-        (beside / name).write_bytes(value)
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)
+    with replace_folder(folder, DESCRIPTION_FILE, "text.folder") as beside:
+        (beside / DESCRIPTION_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        for name, value in files.items():
+            (beside / name).write_bytes(value)
 
 
 @TOKENIZERS.register("sentencepiece")
@@ -169,12 +167,13 @@ def train_tokenizer(
 
     Args:
         texts: any number of texts of any length.
-        folder: where the tokenizer is written; what is there is replaced.
+        folder: where the tokenizer is written; one that is there is replaced.
         vocabulary_size: number of ids, the 5 special ones and the 256 bytes included.
         lowercase: whether case is folded, in training and in every text tokenized later.
 
     Raises:
-        InputError: if there is no text, or it cannot fill or does not fit a vocabulary of that size.
+        InputError: if there is no text, it cannot fill or does not fit a vocabulary of that size, or the folder holds
+            something else than a tokenizer.
     """
     counts = _count_words(texts)
     if not counts:

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from tfr_listbert.lists.folders import replace_folder
+from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.shop.simulation import Shop
 from tfr_listbert.lists.shop.visitors import Log
 

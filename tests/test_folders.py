@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfr_listbert.lists.folders import replace_folder
+from tfr_listbert.folders import replace_folder
 from tfr_listbert.schema import InputError
 
 
