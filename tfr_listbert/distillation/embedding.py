@@ -18,9 +18,9 @@ from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.faiss_index import write_faiss_index
 from tfr_listbert.distillation.search_files import write_search_files
 from tfr_listbert.distillation.vectors import VECTORS_FILE, StoredVectors, VectorWriter, read_vectors
+from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.catalogue import read_catalogue, read_listed_documents
 from tfr_listbert.lists.elwc import read_lists
-from tfr_listbert.folders import replace_folder
 from tfr_listbert.schema import Document, InputError
 
 _RECALL_QUERIES = 500
