@@ -70,7 +70,7 @@ def _build_value(hint: Any, value: Any, path: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         inner = [option for option in typing.get_args(hint) if option is not type(None)]
-        return None if value is None else _build_value(inner[0], value, path)
+        return value if value is None or type(value) in inner else _build_value(inner[0], value, path)
     if dataclasses.is_dataclass(hint):
         return build_dataclass(hint, {} if value is None else value, path)
     if origin is tuple:
@@ -96,6 +96,10 @@ def _check_scalar(hint: type, value: Any, path: str) -> Any:
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     require(is_right, path, f"must be {names.get(hint, hint.__name__)}", value)
     return value
+
+
+def _require_seed(seed: int, setting: str) -> None:
+    require(0 <= seed < 2**31, setting, "must be >= 0 and < 2^31", seed)
 
 
 def _require_names(names: Sequence[str], setting: str) -> None:
@@ -126,6 +130,7 @@ class ShopConfig:
 
     def __post_init__(self) -> None:
         """Checks the sizes."""
+        _require_seed(self.seed, "shop.seed")
         for name in ("products", "queries", "test_queries", "sessions"):
             require(getattr(self, name) >= 10, f"shop.{name}", "must be >= 10", getattr(self, name))
         require(0 <= self.unseen_rate <= 1, "shop.unseen_rate", "must be from 0 to 1", self.unseen_rate)
@@ -434,6 +439,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Checks numbers and choices."""
+        _require_seed(self.seed, "train.seed")
         for name in ("epochs", "checkpoint_steps"):
             require(getattr(self, name) >= 1, f"train.{name}", "must be >= 1", getattr(self, name))
         optional = ("batch_lists", "batch_rows", "micro_batch_lists", "max_tokens_in_memory")
@@ -464,8 +470,8 @@ class EvaluateConfig:
     """What is measured, and how."""
 
     split: str = "test"
-    checkpoint: str = "best"
-    """`best`, or `last` for the newest checkpoint."""
+    checkpoint: str | int = "best"
+    """`best`, `last` for the newest checkpoint, or the step of one that the run keeps."""
     output: str | None = None
     """Folder for `metrics.json`, `per_query.csv` and `run.trec`; `<train.run>/evaluation/<split>` when empty."""
     relevant_from: float = 1.0
@@ -485,8 +491,11 @@ class EvaluateConfig:
             "must be train, validation or test",
             self.split,
         )
-        require(self.checkpoint in ("best", "last"), "evaluate.checkpoint", "must be best or last", self.checkpoint)
+        is_known = self.checkpoint in ("best", "last") or isinstance(self.checkpoint, int)
+        require(is_known, "evaluate.checkpoint", "must be best, last or the step of a checkpoint", self.checkpoint)
+        require(self.batch_lists >= 1, "evaluate.batch_lists", "must be >= 1", self.batch_lists)
         require(self.resamples >= 100, "evaluate.resamples", "must be >= 100", self.resamples)
+        _require_seed(self.seed, "evaluate.seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -577,6 +586,8 @@ class CompareConfig:
         rule = f"must be names for folders, of letters, digits and _-. and none of {', '.join(COMPARISON_FOLDERS)}"
         require(not wrong, "compare.losses", rule, wrong)
         require(len(self.seeds) >= 1, "compare.seeds", "must name at least one seed", list(self.seeds))
+        for seed in self.seeds:
+            _require_seed(seed, "compare.seeds")
         require(len(set(self.seeds)) == len(self.seeds), "compare.seeds", "must not repeat a seed", list(self.seeds))
         require(len(self.learning_rates) >= 1, "compare.learning_rates", "must name at least one rate", [])
         for name in ("jobs", "queries_shown"):
@@ -788,13 +799,16 @@ def _read_yaml(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         raise InputError(f"There is no config file {path}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"The config file {path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: text that is not UTF-8, or a date such as 2024-13-01
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold sections (data:, train:, ...), got {type(values).__name__}.")
     base = values.pop("base", None)
     if base is None:
         return values
+    require(isinstance(base, str), "base", f"of {path} must name a file", base)
     return _merge(_read_yaml(path.parent / base, (*seen, path.resolve())), values)
 
 
@@ -813,7 +827,12 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     *parents, key = path.split(".")
     place = values
     for parent in parents:
-        place = place.setdefault(parent, {})
+        if place.get(parent) is None:  # a section that is missing, or there without settings
+            place[parent] = {}
+        place = place[parent]
         if not isinstance(place, dict):
             raise InputError(f"The override {override!r} goes below `{parent}`, which is not a section.")
-    place[key] = yaml.safe_load(text)
+    try:
+        place[key] = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"The value of the override {override!r} is not valid YAML; quote it. {error}") from None

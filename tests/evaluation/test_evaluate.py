@@ -15,12 +15,14 @@ from tfr_listbert.evaluation.systems import build_baselines, score_with
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import Document, InputError, RankedList
 from tfr_listbert.training.ranking import train_ranker
+from tfr_listbert.training.runs import compute_version
 
 
 @pytest.fixture(scope="module")
 def run_config(tiny_config, tmp_path_factory):
     run = str(tmp_path_factory.mktemp("evaluate") / "run")
-    config = dataclasses.replace(tiny_config, train=dataclasses.replace(tiny_config.train, run=run, epochs=1))
+    train = dataclasses.replace(tiny_config.train, run=run, epochs=1, checkpoint_steps=8)
+    config = dataclasses.replace(tiny_config, train=train)
     train_ranker(config)
     evaluate_ranker(config)
     return config
@@ -95,6 +97,21 @@ def test_bad_judgements_are_named(tmp_path, text, message):
     path.write_text(text, errors="surrogateescape")
     with pytest.raises(InputError, match=message):
         read_judgements(path)
+
+
+def test_any_checkpoint_that_is_kept_can_be_evaluated(run_config, tmp_path):
+    run = run_config.train.run
+    assert compute_version(run, 10) == compute_version(run, "last") != compute_version(run, 8)
+    runs = {}
+    for checkpoint in (8, 10, "last"):
+        settings = dataclasses.replace(
+            run_config.evaluate, checkpoint=checkpoint, output=str(tmp_path / str(checkpoint))
+        )
+        evaluate_ranker(dataclasses.replace(run_config, evaluate=settings))
+        runs[checkpoint] = (tmp_path / str(checkpoint) / "run.trec").read_text()
+    assert runs[10] == runs["last"] != runs[8]
+    with pytest.raises(InputError, match="no checkpoint of step 9 in .*run, which keeps those of the steps 8, 10."):
+        evaluate_ranker(dataclasses.replace(run_config, evaluate=dataclasses.replace(settings, checkpoint=9)))
 
 
 def test_results_take_no_folder_that_holds_something_else(run_config):

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfr_listbert.registry import suggest
 from tfr_listbert.schema import DivergedError, InputError
 
 NDCG_CUTOFFS = (1, 5, 10, 30)
@@ -67,6 +68,13 @@ def compute_metrics(lists: Sequence[ScoredList], relevant_from: float = 1.0) -> 
         **{_key("ndcg_linear", cutoff): _ndcg(ranked, ranked.labels, cutoff) for cutoff in (*NDCG_CUTOFFS, None)},
         **_binary_metrics(ranked, ranked.labels >= relevant_from),
     }
+
+
+def require_metric(name: str, setting: str) -> None:
+    """Raises InputError if `name`, the value of `setting`, is no key of `compute_metrics`."""
+    known = list(compute_metrics([]))
+    if name not in known:
+        raise InputError(f"`{setting}` names no metric: got {name!r}. {suggest(name, known)}")
 
 
 def summarize_metrics(per_list: Mapping[str, np.ndarray]) -> dict[str, float | int]:

@@ -95,12 +95,18 @@ def read_progress(run: str | Path) -> Progress:
     return Progress(**json.loads(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/VARIABLE_VALUE")))
 
 
-def find_checkpoint(run: str | Path, which: str) -> Path:
-    """Returns the path of a run folder's checkpoint, `best` or `last`, without its files' endings.
+def find_checkpoint(run: str | Path, which: str | int) -> Path:
+    """Returns the path of a run folder's checkpoint, without its files' endings.
+
+    Args:
+        run: run folder.
+        which: `best`, `last`, or the step of one that is kept.
 
     Raises:
         InputError: if there is none.
     """
+    if isinstance(which, int):
+        return _find_step(run, which)
     folder = Path(run) / _FOLDERS[which]
     path = tf.train.latest_checkpoint(str(folder))
     if path is None:
@@ -110,12 +116,25 @@ def find_checkpoint(run: str | Path, which: str) -> Path:
     return Path(path)
 
 
-def restore_objects(run: str | Path, which: str, **objects: Any) -> None:
+def _find_step(run: str | Path, step: int) -> Path:
+    kept = {}
+    for folder in _FOLDERS.values():
+        state = tf.train.get_checkpoint_state(str(Path(run) / folder))
+        kept |= {
+            int(path.rpartition("-")[2]): Path(path) for path in (state.all_model_checkpoint_paths if state else ())
+        }
+    if step not in kept:
+        steps = ", ".join(map(str, sorted(kept))) or "none"
+        raise InputError(f"There is no checkpoint of step {step} in {run}, which keeps those of the steps {steps}.")
+    return kept[step]
+
+
+def restore_objects(run: str | Path, which: str | int, **objects: Any) -> None:
     """Restores objects of a run folder's model, all of their weights.
 
     Args:
         run: run folder.
-        which: `best`, or `last` for the newest checkpoint.
+        which: as in `find_checkpoint`.
         **objects: by the names under which they were saved, e.g. `encoder=...`; others in the file are left alone.
 
     Raises:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config, TrainConfig
 from tfr_listbert.encoders.roberta import resolve_shape
-from tfr_listbert.evaluation.metrics import compute_metrics, summarize_metrics
+from tfr_listbert.evaluation.metrics import compute_metrics, require_metric, summarize_metrics
 from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.lists.scored import require_scored_lists
 from tfr_listbert.models.scoring import ListScorer
@@ -40,8 +40,9 @@ def train_ranker(config: Config) -> None:
     """Trains the ranker, or student, of `config` in its run folder, going on from where an earlier call was killed.
 
     Raises:
-        InputError: if lists, tokenizer or loss are missing or do not fit, or the run folder is of another run.
+        InputError: if lists, tokenizer, loss or metric are missing or do not fit, or the run folder is of another run.
     """
+    require_metric(config.train.metric, "train.metric")
     make_repeatable(config.train.seed)
     strategy = build_strategy(config.train.strategy)
     set_precision(config.train.precision)

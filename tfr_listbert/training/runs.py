@@ -235,12 +235,12 @@ def _build_towers(config: Config, tokenizer: tf.Module, profile: RowProfile) -> 
     )
 
 
-def read_ranker(run: str | Path, checkpoint: str = "best") -> Ranker:
+def read_ranker(run: str | Path, checkpoint: str | int = "best") -> Ranker:
     """Returns the trained ranker, or student, of a run folder.
 
     Args:
         run: run folder.
-        checkpoint: `best`, or `last` for the newest checkpoint.
+        checkpoint: `best`, `last` for the newest checkpoint, or the step of one that is kept.
 
     Raises:
         InputError: if the folder holds no such run or checkpoint.
@@ -255,7 +255,7 @@ def read_ranker(run: str | Path, checkpoint: str = "best") -> Ranker:
     return ranker
 
 
-def compute_version(run: str | Path, checkpoint: str = "best") -> str:
+def compute_version(run: str | Path, checkpoint: str | int = "best") -> str:
     """Returns a name of a trained model: a hash of its weights, its tokenizer and how it cuts text.
 
     Raises:
