@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfr_listbert.rows.corpus_batches import StepPlan, build_held_out_dataset, build_step_dataset
 
@@ -19,6 +20,13 @@ def rows():
         arrays.append(np.tile(np.arange(first, first + count, dtype=np.uint16)[:, np.newaxis], (1, width)))
         first += count
     return arrays
+
+
+def mask(tokens, step):
+    """Shows the number of the step; masks at random."""
+    shown = tf.fill(tf.shape(tokens), tf.cast(step, tf.int32))
+    drawn = tf.random.stateless_uniform(tf.shape(tokens), [5, tf.cast(step, tf.int32)])
+    return shown, drawn < 0.3
 
 
 def read_epoch(plan, epoch):
@@ -61,20 +69,34 @@ def test_the_order_follows_the_seed_and_the_step_alone(rows):
 def test_a_run_that_goes_on_has_the_steps_that_are_left(rows):
     plan = StepPlan(rows, 64, seed=3)
     last = 2 * plan.epoch_steps
-    whole = list_numbers(batch["tokens"].numpy() for batch in build_step_dataset(plan, last))
+    whole = list_numbers(batch["tokens"].numpy() for batch in build_step_dataset(plan, mask, last))
     assert len(whole) == last
-    rest = build_step_dataset(plan, last, first_step=plan.epoch_steps + 2)
+    rest = list(build_step_dataset(plan, mask, last, first_step=plan.epoch_steps + 2))
     assert list_numbers(batch["tokens"].numpy() for batch in rest) == whole[plan.epoch_steps + 2 :]
+    assert [int(batch["shown"][0, 0]) for batch in rest] == list(range(plan.epoch_steps + 2, last))
 
 
 def test_replicas_share_the_rows_of_a_step(rows):
     plan = StepPlan(rows, 64, seed=3)
-    whole = list_numbers(batch["tokens"].numpy() for batch in build_step_dataset(plan, 20))
-    parts = list_numbers(batch["tokens"].numpy() for batch in build_step_dataset(plan, 20, replicas=3))
-    assert [sorted(sum(parts[3 * step : 3 * step + 3], [])) for step in range(20)] == list(map(sorted, whole))
+    whole = list(build_step_dataset(plan, mask, 20))
+    parts = list(build_step_dataset(plan, mask, 20, replicas=3))
+    for step, batch in enumerate(whole):
+        for part in range(3):
+            for name, values in parts[3 * step + part].items():
+                np.testing.assert_array_equal(values, batch[name][part::3])
+
+
+def test_a_worker_reads_the_parts_of_its_own_replicas(rows):
+    plan = StepPlan(rows, 64, seed=3)
+    parts = list(build_step_dataset(plan, mask, 20, replicas=4))
+    own = list(build_step_dataset(plan, mask, 20, replicas=4, own=(2, 3)))
+    assert len(own) == 40
+    for number, batch in enumerate(own):
+        for name, values in batch.items():
+            np.testing.assert_array_equal(values, parts[number // 2 * 4 + 2 + number % 2][name])
 
 
 def test_held_out_rows_come_once_each_with_the_number_of_their_step(rows):
-    batches = list(build_held_out_dataset(StepPlan(rows, 64)))
+    batches = list(build_held_out_dataset(StepPlan(rows, 64), mask))
     assert sum(list_numbers(batch["tokens"].numpy() for batch in batches), []) == list(range(171))
-    assert [int(batch["step"]) for batch in batches] == list(range(27))
+    assert [int(batch["shown"][0, 0]) for batch in batches] == list(range(27))

@@ -15,8 +15,9 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.config import PretrainConfig, read_config, write_config
-from tfr_listbert.encoders.roberta import RobertaShape, resolve_shape
+from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape, resolve_shape
 from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.models.masked_lm import MaskedLM, MLMHead
 from tfr_listbert.rows.corpus_store import read_rows
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer, train_tokenizer
@@ -24,6 +25,8 @@ from tfr_listbert.training.pretraining import build_masked_lm, build_objective, 
 from tfr_listbert.training.runs import adopt_initial, build_encoder
 
 PRETRAIN = [sys.executable, "pipelines/pretrain.py"]
+NO_DROPOUT = ["encoder.dropout_rate=0", "encoder.attention_dropout_rate=0", "train.epochs=2"]
+OBJECTS = ("encoder", "mlm_head")
 
 
 def build_command(config, run, *overrides):
@@ -48,12 +51,10 @@ def finished(tiny_config, tmp_path_factory):
     return run
 
 
-class EveryOther:
-    """Masks every second token."""
-
-    def mask(self, tokens, seed):
-        is_masked = tf.cast(tf.range(tf.size(tokens)) % 2, tf.bool)
-        return tokens, tf.reshape(is_masked, tf.shape(tokens))
+def mask_every_other(tokens):
+    """A batch of which every second token is masked, and shown as it is."""
+    is_masked = np.arange(np.size(tokens)).reshape(np.shape(tokens)) % 2 > 0
+    return {"tokens": tf.constant(tokens), "shown": tf.constant(tokens), "is_masked": tf.constant(is_masked)}
 
 
 class Certain:
@@ -65,30 +66,117 @@ class Certain:
 
 def test_perplexity_and_accuracy_by_hand():
     batches = [[[0, 1, 0, 2]], [[0, 1], [0, 1]]]  # masked: 1, 2, 1, 1
+    rows = tf.TensorSpec([None, None], tf.int32)
     dataset = tf.data.Dataset.from_generator(
-        lambda: ({"tokens": batch, "step": step} for step, batch in enumerate(batches)),
-        output_signature={"tokens": tf.TensorSpec([None, None], tf.int32), "step": tf.TensorSpec([], tf.int64)},
+        lambda: map(mask_every_other, batches),
+        output_signature={"tokens": rows, "shown": rows, "is_masked": tf.TensorSpec([None, None], tf.bool)},
     )
-    got = measure_perplexity(Certain(), EveryOther(), dataset)
+    got = measure_perplexity(Certain(), dataset)
     assert got["masked_accuracy"] == pytest.approx(3 / 4)
     assert got["perplexity"] == pytest.approx((5 / 3 * 5 / 3 * 5 / 3 * 5) ** (1 / 4), rel=1e-6)
 
 
 def test_the_loss_is_summed_over_masked_tokens_and_counts_real_ones():
-    tokens = tf.constant(
-        [[0, 1, 0, 2], [2, 1, 9, 9]]
-    )  # masked: 1, 2, 1 and, since this masker knows no better, padding
-    total, count, real = build_objective(EveryOther(), pad_id=9)(Certain(), {"tokens": tokens[:1]}, tf.constant([1, 2]))
+    batch = mask_every_other([[0, 1, 0, 2, 9]])  # masked: 1, 2
+    total, count, real = build_objective(pad_id=9)(Certain(), batch, tf.constant([1, 2]))
     assert float(total) == pytest.approx(math.log(5 / 3) + math.log(5), rel=1e-6)
     assert (int(count), int(real)) == (2, 4)
-    assert int(tf.math.count_nonzero(tokens != 9)) == 6
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A model that drops nothing, with weights large enough to tell tokens apart."""
+    encoder = RobertaEncoder(30, RobertaShape(2, 2, 8, 16, 40), dropout_rate=0.0, attention_dropout_rate=0.0)
+    network = MaskedLM(encoder, MLMHead(30, 8))
+    for index, weight in enumerate([*encoder.trainable_weights, *network.mlm_head.trainable_weights]):
+        weight.assign_add(tf.random.stateless_normal(weight.shape, [1, index], stddev=0.3))
+    return network
+
+
+def compute_step(network, objective, batch):
+    """Loss and gradients of a step, and what the loss is divided by."""
+
+    @tf.function
+    def compute():
+        with tf.GradientTape() as tape:
+            total, count, _ = objective(network, batch, tf.constant([3, 4]))
+        return total, count, tape.gradient(total, network.trainable_variables)
+
+    total, count, gradients = compute()
+    return float(total), int(count), [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
+
+
+@pytest.mark.parametrize("max_tokens", [30, 21, 10, 70])  # 3, 2, 1 and, of 7, all rows at once
+def test_chunks_give_the_step_of_one_piece(network, max_tokens):
+    tokens = np.random.default_rng(2).integers(4, 30, (7, 10))
+    tokens[:, 0], tokens[::2, 7:] = 0, 1
+    batch = mask_every_other(tokens.astype(np.int32))
+    batch["is_masked"] &= (tokens != 1) & (np.arange(7)[:, np.newaxis] != 3)  # and a row that has nothing to predict
+    whole = compute_step(network, build_objective(pad_id=1), batch)
+    parts = compute_step(network, build_objective(pad_id=1, max_tokens=max_tokens), batch)
+    assert whole[0] > 50 and max(np.abs(gradient).max() for gradient in whole[2]) > 1
+    assert parts[0] == pytest.approx(whole[0], rel=1e-5) and parts[1] == whole[1]
+    for got, expected in zip(parts[2], whole[2], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def without_dropout(tiny_config, tmp_path_factory, on_one_device):
+    """A run on one device, and the command of others like it."""
+    run = tmp_path_factory.mktemp("runs") / "one"
+    command = build_command(tiny_config, run, *NO_DROPOUT)[1:]
+    on_one_device(*command)
+    return run, command
+
+
+def test_a_run_in_bounded_memory_takes_the_steps_of_one_that_is_not(
+    without_dropout, tmp_path, on_one_device, assert_same_weights
+):
+    run, command = without_dropout
+    on_one_device(*command, f"train.run={tmp_path / 'parts'}", "train.max_tokens_in_memory=60")
+    assert_same_weights(run, tmp_path / "parts", OBJECTS)
+
+
+def test_two_replicas_take_the_steps_of_one(without_dropout, tmp_path, on_two_devices, assert_same_weights):
+    run, command = without_dropout
+    on_two_devices(*command, f"train.run={tmp_path / 'two'}", "train.strategy=mirrored")
+    assert_same_weights(run, tmp_path / "two", OBJECTS)
+
+
+def test_two_workers_take_the_steps_of_one_process(without_dropout, tmp_path, on_two_workers, assert_same_weights):
+    run, command = without_dropout
+    on_two_workers(*command, f"train.run={tmp_path / 'two'}", "train.strategy=multi_worker")
+    assert_same_weights(run, tmp_path / "two", OBJECTS)
+    one, two = (json.loads((folder / "metrics.json").read_text()) for folder in (run, tmp_path / "two"))
+    assert [entry["step"] for entry in one["history"]] == [entry["step"] for entry in two["history"]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"micro_batch_lists": 4},
+            "`train.micro_batch_lists` must be null in pre-training.*max_tokens_in_memory.*got 4",
+        ),
+        (
+            {"max_tokens_in_memory": 63},
+            "`train.max_tokens_in_memory` must be at least `pretrain.row_tokens`, 64, got 63",
+        ),
+    ],
+)
+def test_settings_that_pretraining_cannot_honour_are_refused(tiny_config, settings, message):
+    config = dataclasses.replace(
+        tiny_config, train=dataclasses.replace(tiny_config.train, **settings), pretrain=PretrainConfig(row_tokens=64)
+    )
+    with pytest.raises(InputError, match=message):
+        pretrain_encoder(config)
 
 
 def test_perplexity_on_held_out_texts_falls_epoch_by_epoch(finished):
     metrics = json.loads((finished / "metrics.json").read_text())
     curve = [entry["perplexity"] for entry in metrics["history"]]
     assert len(curve) == 8 and curve[-1] < 0.5 * curve[0]
-    assert curve[:4] == sorted(curve[:4], reverse=True)
+    assert curve == sorted(curve, reverse=True)
     assert metrics["best"]["perplexity"] == min(curve)
     assert metrics["last"]["masked_accuracy"] > 0.2
     corpus = json.loads((finished / "corpus.json").read_text())
@@ -186,6 +274,7 @@ def test_a_killed_run_ends_as_one_that_was_not(tiny_config, finished):
         (["the same line"] * 50, "at least 2 different texts, one to train on and one held out, got 1 in 50 rows"),
         (["a", "b"], "`pretrain.held_out_rate` must leave a text on either side, got 1e-06 for 2 texts"),
         (["", "  "], "has no rows"),
+        (["a", "b", "c d"], "must hold out texts with a token to predict, got . rows of . tokens, none of which"),
     ],
 )
 def test_a_corpus_with_nothing_to_learn_is_refused(tiny_config, tmp_path, lines, message):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tfr_listbert.models.chunks import sum_gradients
+
 
 def encode_rows(
     encoder: tf.keras.layers.Layer,
@@ -152,7 +154,7 @@ def _encode_by_chunk(
                 own = tf.gather(upstream, read_rows(chunk))
                 return tape.gradient(vectors, variables, own, tf.UnconnectedGradients.ZERO)
 
-            return None, _sum_over_chunks(differentiate, chunks, variables)
+            return None, sum_gradients(differentiate, chunks, variables)
 
         chunks = tf.size(plan.widths)
         vectors = _concat_chunks(encode_chunk, chunks, encoder)
@@ -174,16 +176,3 @@ def _concat_chunks(
         parallel_iterations=1,
     )
     return tf.ensure_shape(vectors.concat(), [None, width])
-
-
-def _sum_over_chunks(
-    differentiate: Callable[[tf.Tensor], list[tf.Tensor]], chunks: tf.Tensor, variables: Sequence[tf.Variable]
-) -> list[tf.Tensor]:
-    """Returns the sum of the gradients of all chunks, computed one after the other."""
-
-    def add(chunk: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        pairs = zip(sums, differentiate(chunk), strict=True)
-        return chunk + 1, *(total + tf.convert_to_tensor(gradient) for total, gradient in pairs)
-
-    zeros = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
-    return list(tf.while_loop(lambda chunk, *_: chunk < chunks, add, (0, *zeros), parallel_iterations=1)[1:])

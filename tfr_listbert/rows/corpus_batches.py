@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+Mask = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+"""(tokens [N, T] int32, step [] int64) to the tokens that the model sees and which of them it is to predict."""
+
 
 class StepPlan:
     """Which rows make which step: a function of (seed, step) alone, without a list of the corpus in memory.
@@ -60,32 +63,45 @@ class StepPlan:
         return int(draw.integers(rows)), stride
 
 
-def build_step_dataset(plan: StepPlan, steps: int, first_step: int = 0, replicas: int = 1) -> tf.data.Dataset:
-    """Returns the steps of training from `first_step` on: `tokens` [N, T] int32, padded.
+def build_step_dataset(
+    plan: StepPlan,
+    mask: Mask,
+    steps: int,
+    first_step: int = 0,
+    replicas: int = 1,
+    own: Sequence[int] | None = None,
+) -> tf.data.Dataset:
+    """Returns the steps of training from `first_step` on: `tokens`, `shown` [N, T] int32 and `is_masked` [N, T] bool.
+
+    Masks are those of whole steps, whatever the number of replicas.
 
     Args:
         plan: which rows make which step.
+        mask: what the model sees of them.
         steps: steps of the whole run.
         first_step: steps to leave out, because a run that goes on has made them; nothing of them is read.
         replicas: parts of each step's rows, an element for each.
+        own: the replicas whose parts are returned; all when None.
     """
-    dataset = _read_steps(plan.read_shuffled, first_step, steps)
+    dataset = _read_steps(plan.read_shuffled, mask, first_step, steps)
     if replicas > 1:
-        parts = tf.data.Dataset.range(replicas)
-        dataset = dataset.flat_map(lambda tokens: parts.map(lambda part: tokens[part::replicas]))
-    return dataset.map(lambda tokens: {"tokens": tokens}).prefetch(4)
+        parts = tf.data.Dataset.from_tensor_slices(list(range(replicas) if own is None else own))
+        dataset = dataset.flat_map(
+            lambda step: parts.map(lambda part: {name: rows[part::replicas] for name, rows in step.items()})
+        )
+    return dataset.prefetch(4)
 
 
-def build_held_out_dataset(plan: StepPlan) -> tf.data.Dataset:
-    """Returns one pass over all rows in their stored order: `tokens` [N, T] int32, padded, and `step` [] int64."""
-    tokens = _read_steps(plan.read_in_order, 0, plan.epoch_steps)
-    numbered = tf.data.Dataset.zip((tokens, tf.data.Dataset.range(plan.epoch_steps)))
-    return numbered.map(lambda tokens, step: {"tokens": tokens, "step": step}).prefetch(4)
+def build_held_out_dataset(plan: StepPlan, mask: Mask) -> tf.data.Dataset:
+    """Returns one pass over all rows in their stored order, as `build_step_dataset` gives them."""
+    return _read_steps(plan.read_in_order, mask, 0, plan.epoch_steps).prefetch(4)
 
 
-def _read_steps(read: Callable[[int], np.ndarray], first: int, last: int) -> tf.data.Dataset:
-    def read_step(step: tf.Tensor) -> tf.Tensor:
+def _read_steps(read: Callable[[int], np.ndarray], mask: Mask, first: int, last: int) -> tf.data.Dataset:
+    def read_step(step: tf.Tensor) -> dict[str, tf.Tensor]:
         tokens = tf.numpy_function(lambda number: read(int(number)).astype(np.int32), [step], tf.int32, stateful=False)
-        return tf.ensure_shape(tokens, [None, None])
+        tokens = tf.ensure_shape(tokens, [None, None])
+        shown, is_masked = mask(tokens, step)
+        return {"tokens": tokens, "shown": shown, "is_masked": is_masked}
 
     return tf.data.Dataset.range(first, last).map(read_step)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,18 +12,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfr_listbert.config import Config
+from tfr_listbert.config import Config, require
 from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.models.chunks import sum_chunks
 from tfr_listbert.models.masked_lm import MaskedLM, MLMHead
-from tfr_listbert.rows.corpus_batches import StepPlan, build_held_out_dataset, build_step_dataset
+from tfr_listbert.rows.corpus_batches import Mask, StepPlan, build_held_out_dataset, build_step_dataset
 from tfr_listbert.rows.corpus_store import read_rows, write_rows
 from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.masking import MaskRates, TokenMasker
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import Progress, holds_object, restore_objects
-from tfr_listbert.training.devices import build_strategy, set_precision
-from tfr_listbert.training.randomness import make_repeatable
+from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, wait_for_chief
+from tfr_listbert.training.randomness import build_step_seed, make_repeatable
 from tfr_listbert.training.runs import adopt_initial, build_encoder, open_folder, write_metrics
 from tfr_listbert.training.trainer import Objective, Task, train
 
@@ -35,6 +35,7 @@ FIXED_SECTIONS = ("text", "encoder", "pretrain", "train")
 """Sections that decide the weights; `data` only says where texts and the queries to leave out are."""
 
 _EVALUATION_SEED = 0  # the same masks in every evaluation, so that perplexities can be compared
+_CORPUS_SECONDS = 4 * 3600.0  # so long other workers wait for the first to write the corpus
 
 
 def pretrain_encoder(config: Config) -> None:
@@ -47,20 +48,31 @@ def pretrain_encoder(config: Config) -> None:
         InputError: if tokenizer, sources or lists are missing or do not fit, the corpus has too few texts, or the run
             folder is of another run.
     """
+    _require_settings(config)
     make_repeatable(config.train.seed)
+    strategy = build_strategy(config.train.strategy)
     set_precision(config.train.precision)
     config = adopt_initial(config)
     tokenizer = read_tokenizer(config.text.folder)
-    strategy = build_strategy(config.train.strategy)
     with strategy.scope():
         network = build_masked_lm(config, tokenizer)
-    run = open_folder(config, FIXED_SECTIONS, lambda run: _prepare_corpus(config, tokenizer, run))
-    task = _build_task(config, network, _build_masker(config, tokenizer), strategy)
-    progress = train(task, config.train, run, strategy)
-    _report(config, progress)
+    masker = _build_masker(config, tokenizer)
+    wait_for_chief(config.train.run, strategy, _CORPUS_SECONDS)
+    run = open_folder(config, FIXED_SECTIONS, lambda run: _prepare_corpus(config, tokenizer, masker, run))
+    progress = train(_build_task(config, network, masker, strategy), config.train, run, strategy)
+    if is_chief(strategy):
+        _report(config, progress)
 
 
-def _prepare_corpus(config: Config, tokenizer: tf.Module, run: Path) -> None:
+def _require_settings(config: Config) -> None:
+    train, longest = config.train, config.pretrain.row_tokens
+    rule = "must be null in pre-training, whose steps have no lists; `train.max_tokens_in_memory` bounds its memory"
+    require(train.micro_batch_lists is None, "train.micro_batch_lists", rule, train.micro_batch_lists)
+    rule, limit = f"must be at least `pretrain.row_tokens`, {longest}", train.max_tokens_in_memory
+    require(limit is None or limit >= longest, "train.max_tokens_in_memory", rule, limit)
+
+
+def _prepare_corpus(config: Config, tokenizer: tf.Module, masker: TokenMasker, run: Path) -> None:
     """Writes `corpus/` and `corpus.json`, and prints what is in them."""
     folder, scratch, settings = run / "corpus", run / "corpus" / "scratch", config.pretrain
     shutil.rmtree(folder, ignore_errors=True)
@@ -72,6 +84,7 @@ def _prepare_corpus(config: Config, tokenizer: tf.Module, run: Path) -> None:
     shutil.rmtree(scratch)
     parts = {part: _describe_part(read_rows(folder, part), number) for part, number in tokens.items()}
     _require_texts(counts, parts, settings.held_out_rate)
+    _require_masks(_build_held_out(config, masker), parts["held_out"])
     description = {"texts": dataclasses.asdict(counts), "rows": parts}
     (run / "corpus.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     print(_summarize(counts, parts))
@@ -104,6 +117,14 @@ def _require_texts(counts: TextCounts, parts: dict[str, Any], held_out_rate: flo
             )
 
 
+def _require_masks(held_out: tf.data.Dataset, part: dict[str, Any]) -> None:
+    if not any(bool(tf.reduce_any(batch["is_masked"])) for batch in held_out):
+        raise InputError(
+            f"`pretrain.held_out_rate` must hold out texts with a token to predict, got {part['rows']} rows of "
+            f"{part['tokens']} tokens, none of which is masked; give more texts or a larger rate."
+        )
+
+
 def _summarize(counts: TextCounts, parts: dict[str, Any]) -> str:
     trained, held_out = parts["train"], parts["held_out"]
     return (
@@ -134,38 +155,70 @@ def _build_masker(config: Config, tokenizer: tf.Module) -> TokenMasker:
     return TokenMasker(tokenizer, rates, settings.whole_word)
 
 
-def build_objective(masker: TokenMasker, pad_id: int) -> Objective:
-    """Returns the trainer's objective: cross entropy summed over the masked tokens, to be divided by their number."""
+def build_step_masks(masker: TokenMasker, run_seed: int) -> Mask:
+    """Returns the masks of a run's steps: of each step others, on however many devices it is made."""
+
+    def mask(tokens: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        seed = build_step_seed(run_seed, step)
+        return masker.mask(tokens, tf.random.fold_in(seed, tf.int32.max))  # apart from dropout's seeds
+
+    return mask
+
+
+def build_objective(pad_id: int, max_tokens: int | None = None) -> Objective:
+    """Returns the trainer's objective: cross entropy summed over the masked tokens, to be divided by their number.
+
+    Args:
+        pad_id: id of padding, which is not counted.
+        max_tokens: most tokens, padding included, of which activations are in memory at a time. Rows are then computed
+            chunk after chunk and, for the gradient, once more: the same result. When None, all rows at once.
+    """
 
     def compute(network: tf.keras.Model, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        tokens = batch["tokens"]
-        shown, is_masked = masker.mask(tokens, tf.random.fold_in(seed, tf.int32.max))  # apart from dropout's seeds
-        logits = network(shown, is_masked, seed=seed, training=True)  # [M, V]
-        losses = _compute_losses(tf.boolean_mask(tokens, is_masked), logits)
-        return tf.reduce_sum(losses), tf.size(losses), tf.math.count_nonzero(tokens != pad_id)
+        tokens, is_masked = batch["tokens"], batch["is_masked"]
+        if max_tokens is None:
+            total = _sum_losses(network, batch, seed)
+        else:
+            total = _sum_losses_by_chunk(network, batch, seed, max_tokens)
+        return total, tf.math.count_nonzero(is_masked), tf.math.count_nonzero(tokens != pad_id)
 
     return compute
+
+
+def _sum_losses(network: tf.keras.Model, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
+    logits = network(batch["shown"], batch["is_masked"], seed=seed, training=True)  # [M, V]
+    return tf.reduce_sum(_compute_losses(tf.boolean_mask(batch["tokens"], batch["is_masked"]), logits))
+
+
+def _sum_losses_by_chunk(
+    network: tf.keras.Model, batch: dict[str, tf.Tensor], seed: tf.Tensor, max_tokens: int
+) -> tf.Tensor:
+    rows, width = tf.unstack(tf.shape(batch["tokens"]))
+    size = tf.maximum(max_tokens // width, 1)  # rows of a chunk
+
+    def compute_chunk(chunk: tf.Tensor) -> tf.Tensor:
+        own = {name: values[chunk * size : (chunk + 1) * size] for name, values in batch.items()}
+        return _sum_losses(network, own, tf.random.fold_in(seed, chunk))
+
+    return sum_chunks(compute_chunk, -(-rows // size))
 
 
 def _compute_losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
-def measure_perplexity(network: MaskedLM, masker: TokenMasker, dataset: tf.data.Dataset) -> dict[str, float]:
+def measure_perplexity(network: MaskedLM, dataset: tf.data.Dataset) -> dict[str, float]:
     """Returns how well masked tokens are predicted: `perplexity`, e to the mean cross entropy, and `masked_accuracy`.
 
     Args:
         network: the model.
-        masker: draws the masks, always the same ones.
-        dataset: batches of `build_held_out_dataset`.
+        dataset: batches of `build_held_out_dataset`, at least one of their tokens masked.
     """
 
     @tf.function(input_signature=[dataset.element_spec])
     def measure(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        seed = tf.stack([_EVALUATION_SEED, tf.cast(batch["step"], tf.int32)])
-        shown, is_masked = masker.mask(batch["tokens"], seed)
-        logits = network(shown, is_masked, training=False)
-        labels = tf.boolean_mask(batch["tokens"], is_masked)
+        logits = network(batch["shown"], batch["is_masked"], training=False)
+        labels = tf.boolean_mask(batch["tokens"], batch["is_masked"])
         hits = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
         losses = tf.cast(_compute_losses(labels, logits), tf.float64)
         return tf.stack(
@@ -173,20 +226,21 @@ def measure_perplexity(network: MaskedLM, masker: TokenMasker, dataset: tf.data.
         )
 
     loss, hits, masked = np.sum([measure(batch).numpy() for batch in dataset], axis=0)
-    return {PERPLEXITY: math.exp(loss / max(masked, 1)), "masked_accuracy": hits / max(masked, 1)}
+    with np.errstate(over="ignore"):  # a mean loss above 709 has no perplexity that is a number
+        return {PERPLEXITY: float(np.exp(loss / masked)), "masked_accuracy": hits / masked}
 
 
 def _build_task(config: Config, network: MaskedLM, masker: TokenMasker, strategy: tf.distribute.Strategy) -> Task:
-    settings, folder = config.train, Path(config.train.run) / "corpus"
-    plan = StepPlan(read_rows(folder, "train"), config.pretrain.batch_tokens, settings.seed)
-    held_out = build_held_out_dataset(StepPlan(read_rows(folder, "held_out"), config.pretrain.batch_tokens))
+    settings = config.train
+    plan = StepPlan(read_rows(Path(settings.run) / "corpus", "train"), config.pretrain.batch_tokens, settings.seed)
+    held_out = _build_held_out(config, masker)
     steps = plan.epoch_steps * settings.epochs
     return Task(
         network=network,
-        objective=build_objective(masker, network.encoder.pad_id),
+        objective=build_objective(network.encoder.pad_id, settings.max_tokens_in_memory),
         model_objects={"encoder": network.encoder, "mlm_head": network.mlm_head},
-        evaluate=lambda: measure_perplexity(network, masker, held_out),
-        build_dataset=_build_step_source(plan, steps, strategy),
+        evaluate=lambda: measure_perplexity(network, held_out),
+        build_dataset=_build_step_source(plan, build_step_masks(masker, settings.seed), steps, strategy),
         steps=steps,
         evaluate_steps=settings.evaluate_steps or plan.epoch_steps,
         metric=PERPLEXITY,
@@ -196,14 +250,30 @@ def _build_task(config: Config, network: MaskedLM, masker: TokenMasker, strategy
     )
 
 
+def _build_held_out(config: Config, masker: TokenMasker) -> tf.data.Dataset:
+    rows = read_rows(Path(config.train.run) / "corpus", "held_out")
+
+    def mask(tokens: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return masker.mask(tokens, tf.stack([_EVALUATION_SEED, tf.cast(step, tf.int32)]))
+
+    return build_held_out_dataset(StepPlan(rows, config.pretrain.batch_tokens), mask)
+
+
 def _build_step_source(
-    plan: StepPlan, steps: int, strategy: tf.distribute.Strategy
+    plan: StepPlan, mask: Mask, steps: int, strategy: tf.distribute.Strategy
 ) -> Callable[[int], tf.data.Dataset | tf.distribute.DistributedDataset]:
     replicas = strategy.num_replicas_in_sync
 
     def build(first_step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-        dataset = build_step_dataset(plan, steps, first_step, replicas)
-        return dataset if replicas == 1 else strategy.distribute_datasets_from_function(lambda context: dataset)
+        if replicas == 1:
+            return build_step_dataset(plan, mask, steps, first_step)
+
+        def build_part(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            count = replicas // context.num_input_pipelines
+            own = range(count * context.input_pipeline_id, count * (context.input_pipeline_id + 1))
+            return build_step_dataset(plan, mask, steps, first_step, replicas, own)
+
+        return strategy.distribute_datasets_from_function(build_part)
 
     return build
 
