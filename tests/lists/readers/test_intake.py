@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from tfr_listbert.lists.readers.table import TableReader
+from tfr_listbert.schema import InputError
 
 HEADER = b"query,document_id,label,title\n"
 
@@ -55,6 +56,46 @@ def test_every_kind_of_broken_row_is_named_with_its_line(tmp_path, read):
     assert reading.labels == {"red": {"p1": 1.0, "p9": 2.0}, "multi\nline": {"p3": 3.0}}
     assert reading.inputs["data.options.path"]["rows"] == 17
     assert reading.inputs["data.options.path"]["rejected"] == 14
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_every_row_that_a_stray_quote_swallows_is_named(tmp_path, read, line_end):
+    rows = [
+        b"red,p1,1,a",  # line 2
+        b'red,p2,1,"17 inch',
+        b"red,p3,1,a",
+        b'red,p4,1,"a"',  # line 5
+        b"red,p5,x,a",
+        b'"red,p6,1,a',
+        b'red,p7,1,"a"',
+        b"red,p8,1,a",  # line 9
+        b"red,p9,1",
+        b'"red, again",p9,1,a',
+    ]
+    (tmp_path / "judged.csv").write_bytes(line_end.join([HEADER.strip(), *rows, b""]))
+    reading = read(TableReader(str(tmp_path / "judged.csv")))
+    opening, inside = (
+        "quotes around a text are not closed or not doubled",
+        "row is inside quotes that a row before it does not close",
+    )
+    assert [row[1:] for row in reading.rejected] == [
+        (3, opening, 'red,p2,1,"17 inch'),
+        (4, inside, "red,p3,1,a"),
+        (5, inside, 'red,p4,1,"a"'),
+        (6, "label is not a number", "x"),
+        (7, opening, '"red,p6,1,a'),
+        (8, inside, 'red,p7,1,"a"'),
+        (10, "row has fewer columns than the header", "red,p9,1"),
+    ]
+    assert reading.labels == {"red": {"p1": 1.0, "p8": 1.0}, "red, again": {"p9": 1.0}}
+    assert (reading.inputs["data.options.path"]["rows"], reading.inputs["data.options.path"]["rejected"]) == (10, 7)
+
+
+def test_a_quote_that_nothing_closes_stops_the_preparation(tmp_path, read):
+    rows = b"".join(b"red,p%d,1,a\n" % number for number in range(100_000))
+    (tmp_path / "judged.csv").write_bytes(HEADER + b'red,p,1,"17 inch\n' + rows)
+    with pytest.raises(InputError, match="judged.csv line 2: a quote is not closed within 1,000,000 bytes"):
+        read(TableReader(str(tmp_path / "judged.csv")))
 
 
 def test_lines_are_counted_within_each_file(tmp_path, read):

@@ -211,7 +211,8 @@ class ParquetSource(Source):
 
 
 def _read_csv(files: Sequence[str], types: str, delimiter: str, quote: str, keeps_rejects: bool) -> str:
-    rejects = "store_rejects = true, rejects_line_size_limit = 200" if keeps_rejects else "ignore_errors = true"
+    keep = f"store_rejects = true, rejects_line_size_limit = {MAX_ROW_BYTES}"
+    rejects = keep if keeps_rejects else "ignore_errors = true"
     return (
         f"read_csv({quote_list(list(files))}, columns = {types}, delim = {quote_text(delimiter)}, "
         f"quote = {quote_text(quote)}, escape = {quote_text(quote)}, auto_detect = false, filename = true, "

@@ -9,13 +9,16 @@ from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
 from tfr_listbert.lists.readers.formats import MAX_ROW_BYTES, Source
 from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.readers.rules import Rule, check_rows, clean_rows, forbid_broken
-from tfr_listbert.schema import RejectedRow
+from tfr_listbert.schema import InputError, RejectedRow
 
+_UNQUOTED = "UNQUOTED VALUE"
+_SWALLOWED = "swallowed"  # ours; DuckDB takes such rows for one with the row before
 _UNREADABLE_REASONS = {
     "INVALID ENCODING": "broken encoding: text is not UTF-8, or not what `data.options.csv.encoding` says",
     "MISSING COLUMNS": "row has fewer columns than the header",
     "TOO MANY COLUMNS": "row has more columns than the header",
-    "UNQUOTED VALUE": "quotes around a text are not closed or not doubled",
+    _UNQUOTED: "quotes around a text are not closed or not doubled",
+    _SWALLOWED: "row is inside quotes that a row before it does not close",
     "LINE SIZE OVER MAXIMUM": f"row is longer than {MAX_ROW_BYTES:,} bytes",
 }
 
@@ -64,7 +67,13 @@ def load_rows(
 
 
 def take_unreadable(database: Database, source: Source) -> None:
-    """Notes in the table `unreadable` the rows that DuckDB itself left out in the scan just run."""
+    """Notes in the table `unreadable` the rows that DuckDB itself left out in the scan just run.
+
+    A quote that is not closed makes one row of all rows up to the next quote; each of them is noted.
+
+    Raises:
+        InputError: if there is no next quote within the longest row, so that nobody knows what is lost.
+    """
     database.run(
         "CREATE TABLE IF NOT EXISTS unreadable (setting VARCHAR, _file VARCHAR, line BIGINT, reason VARCHAR, "
         "value VARCHAR)"
@@ -72,9 +81,23 @@ def take_unreadable(database: Database, source: Source) -> None:
     if not database.read_row("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'")[0]:
         return
     database.run(
-        f"INSERT INTO unreadable SELECT DISTINCT ON (file_path, line) {quote_text(source.setting)}, file_path, line, "
-        "error_type, csv_line[:200] FROM reject_errors JOIN reject_scans USING (scan_id, file_id) "
-        "ORDER BY file_path, line, byte_position; DROP TABLE reject_errors; DROP TABLE reject_scans"
+        "CREATE TABLE rejects AS SELECT DISTINCT ON (file_path, line) file_path, line, error_type, "
+        f"error_type = '{_UNQUOTED}' AND strlen(csv_line) >= {MAX_ROW_BYTES} AS is_endless, "
+        f"CASE error_type WHEN '{_UNQUOTED}' THEN regexp_extract_all(csv_line, '[^\\r\\n]+') "
+        "ELSE [trim(csv_line, chr(10) || chr(13))] END AS rows "
+        "FROM reject_errors JOIN reject_scans USING (scan_id, file_id) "
+        "ORDER BY file_path, line, byte_position, error_type DESC; DROP TABLE reject_errors; DROP TABLE reject_scans"
+    )
+    for path, line in database.read_rows("SELECT file_path, line FROM rejects WHERE is_endless ORDER BY ALL"):
+        raise InputError(
+            f"{path} line {line}: a quote is not closed within {MAX_ROW_BYTES:,} bytes, so that all rows behind it are "
+            "lost. Close or remove it; if quotes have no meaning in these files, set `data.options.csv.quote` to ''."
+        )
+    last = "line + sum(len(rows) - 1) OVER (PARTITION BY file_path ORDER BY line)"
+    database.run(
+        f"INSERT INTO unreadable SELECT {quote_text(source.setting)}, file_path, last - len(rows) + index, "
+        f"CASE index WHEN 1 THEN error_type ELSE '{_SWALLOWED}' END, rows[index][:200] "
+        f"FROM (SELECT *, {last} AS last, unnest(range(1, len(rows) + 1)) AS index FROM rejects); DROP TABLE rejects"
     )
 
 
