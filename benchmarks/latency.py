@@ -30,7 +30,7 @@ from tfr_listbert.evaluation.shop_report import simulate_shop
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.preparation import prepare_data
-from tfr_listbert.rows.tokenizer_corpus import train_tokenizer_from_lists
+from tfr_listbert.rows.tokenizer_corpus import train_configured_tokenizer
 from tfr_listbert.schema import Document
 
 FOLDER = Path("runs/benchmarks")
@@ -91,7 +91,7 @@ def build_shop(size: str) -> Path:
         config = read_config(folder / "teacher.yaml", sizes)
         simulate_shop(config)
         prepare_data(config)
-        train_tokenizer_from_lists(config)
+        train_configured_tokenizer(config)
     return folder
 
 

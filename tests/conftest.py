@@ -18,7 +18,7 @@ import pytest
 
 from tfr_listbert.config import Config, build_dataclass, read_config, write_config
 from tfr_listbert.lists.elwc import write_shards
-from tfr_listbert.rows.tokenizer_corpus import train_tokenizer_from_lists
+from tfr_listbert.rows.tokenizer_corpus import train_configured_tokenizer
 from tfr_listbert.schema import Document, RankedList
 
 # How fast a busy machine draws examples is no promise of ours.
@@ -68,7 +68,7 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Config:
         "evaluate": {"resamples": 200, "batch_lists": 7},
     }
     config = build_dataclass(Config, values, "")
-    train_tokenizer_from_lists(config)
+    train_configured_tokenizer(config)
     return config
 
 

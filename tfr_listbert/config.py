@@ -240,6 +240,9 @@ class TextConfig:
     """A key of TOKENIZERS."""
     vocabulary_size: int = 8000
     """Pieces to learn, special ones and the 256 bytes included."""
+    train_on: str = "lists"
+    """What `train_tokenizer` learns from: the training `lists`, each product as often as it is listed, or the `corpus`
+    of pre-training, each text once."""
     lowercase: bool = True
     """Whether case is folded before text is tokenized; visitors do not mind it when they type."""
     folder: str = "runs/tokenizer"
@@ -251,6 +254,7 @@ class TextConfig:
 
     def __post_init__(self) -> None:
         """Checks budgets."""
+        require(self.train_on in ("lists", "corpus"), "text.train_on", "must be lists or corpus", self.train_on)
         require(self.query_tokens >= 1, "text.query_tokens", "must be >= 1", self.query_tokens)
         require(len(self.fields) >= 1, "text.fields", "must name at least one field", list(self.fields))
         _require_names([field.name for field in self.fields], "text.fields")

@@ -60,6 +60,36 @@ def test_a_plain_text_file_holds_a_text_per_line(tmp_path):
     assert [key for key, *_ in rows] == ["another; line", 'one line, with "quotes', "röcke 裙子"]
 
 
+def test_a_line_with_a_control_sign_is_rejected_not_cut(tmp_path):
+    (tmp_path / "a.txt").write_text("red dress\nblue\x01 hat\ngreen hat\n")
+    rows = load(tmp_path, {"path": str(tmp_path / "a.txt")}, max_rejected_rate=0.9)
+    assert [key for key, *_ in rows] == ["green hat", "red dress"]
+    assert f"{tmp_path}/a.txt,2,line holds the control sign U+0001," in (tmp_path / "rejected.csv").read_text()
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_latin_1_and_utf_8_are_told_apart(tmp_path, ending):
+    for encoding in ("latin-1", "utf-8"):
+        content = "text\n" + "plain\n" * 300_000 + "Röcke grün\n"
+        content = content.encode(encoding)
+        folder = tmp_path / encoding
+        folder.mkdir()
+        (folder / f"a.{ending}").write_bytes(gzip.compress(content) if ending == "csv.gz" else content)
+        rows = load(folder, {"path": str(folder / f"a.{ending}")})
+        assert [key for key, *_ in rows] == ["plain", "röcke grün"]
+
+
+def test_files_of_one_source_are_of_one_encoding(tmp_path):
+    for encoding in ("latin-1", "utf-8"):
+        (tmp_path / f"{encoding}.csv").write_text("text\nRöcke\n", encoding=encoding)
+    message = "must name files of one encoding, got .*latin-1.csv in latin-1 and .*utf-8.csv in utf-8; make them two"
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, {"path": str(tmp_path / "*.csv")})
+    (tmp_path / "said").mkdir()
+    rows = load(tmp_path / "said", {"path": str(tmp_path / "latin*.csv"), "csv": {"encoding": "latin-1"}})
+    assert [key for key, *_ in rows] == ["röcke"]
+
+
 def test_a_glob_reads_all_its_files(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.csv").write_text(f"text\nfile {number}\nin all files\n")

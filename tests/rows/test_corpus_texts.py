@@ -1,16 +1,20 @@
 """Which texts are pre-trained on: each once, filtered, and none of a test."""
 
 import dataclasses
+import shutil
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from tfr_listbert.config import Config, build_dataclass
+from tfr_listbert.config import Config, build_dataclass, write_config
 from tfr_listbert.lists.elwc import write_shards
 from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
 from tfr_listbert.schema import Document, InputError, RankedList, fold_query
+from tfr_listbert.text.tokenizer import train_tokenizer
 
 
 def build_list(query, titles, count=20):
@@ -89,6 +93,26 @@ def test_queries_of_validation_and_test_lists_are_left_out_of_every_source(confi
     assert counts.excluded == 3
 
 
+def test_of_a_set_that_is_tested_query_by_query_no_query_is_taken(config, tmp_path):
+    (tmp_path / "log.csv").write_text("q\n" + "\n".join(["RED dress", "rare words", "new words"] * 10) + "\n")
+    source = {"path": str(tmp_path / "log.csv"), "query": "q"}
+    esci = dataclasses.replace(config, data=dataclasses.replace(config.data, reader="esci"))
+    texts, _, counts = read(change(esci, sources=(source,), pair_label=1.0), tmp_path)
+    assert sorted(texts) == ["blue hat", "blue hat by acme", "new words", "summer dress"]
+    assert counts.excluded == 4
+
+
+def test_it_is_said_where_no_query_of_a_test_is_known(config, tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("some product\n")
+    source = {"path": str(tmp_path / "texts.txt")}
+    alone = change(config, lists=False, sources=(source,))
+    read(alone, tmp_path)
+    assert capsys.readouterr().out == ""
+    elsewhere = dataclasses.replace(alone, data=dataclasses.replace(config.data, lists=str(tmp_path / "none")))
+    assert read(elsewhere, tmp_path)[0] == ["some product"]
+    assert "No query of a test is known, and none left out: `data.lists`" in capsys.readouterr().out
+
+
 def test_queries_of_files_are_left_out_where_asked(config, tmp_path):
     (tmp_path / "esci.csv").write_text("query\nRED  dress\nblue hat\n")
     excluded = ({"path": str(tmp_path / "esci.csv"), "query": "query"},)
@@ -119,10 +143,15 @@ def test_texts_are_held_out_by_hash(config, tmp_path):
     assert {fold_query(text) for text in held_out_again} <= set(held_out)
 
 
-def test_memory_does_not_grow_with_the_corpus(config, tmp_path):
+def write_lines(path, number):
+    with path.open("w") as file:
+        file.writelines(f"some text of a corpus, number {index}, of ten words or so\n" for index in range(number))
+    return {"path": str(path)}
+
+
+def test_texts_are_not_held_in_python(config, tmp_path):
     def measure(number):
-        (tmp_path / "a.txt").write_text("".join(f"some text of a corpus {index}\n" for index in range(number)))
-        source = {"path": str(tmp_path / "a.txt")}
+        source = write_lines(tmp_path / "a.txt", number)
         (tmp_path / f"{number}").mkdir()
         tracemalloc.start()
         texts = read_corpus(change(config, lists=False, sources=(source,)), tmp_path / f"{number}", TextCounts())
@@ -133,6 +162,40 @@ def test_memory_does_not_grow_with_the_corpus(config, tmp_path):
 
     measure(10)
     assert measure(120_000) < 1.2 * measure(30_000)
+
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from tfr_listbert.config import read_config
+from tfr_listbert.rows.corpus_store import write_rows
+from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
+from tfr_listbert.text.tokenizer import read_tokenizer
+config, folder = read_config(sys.argv[1]), Path(sys.argv[2])
+texts = read_corpus(config, folder, TextCounts())
+tokens = write_rows(texts, read_tokenizer(config.text.folder), folder, 32, 8)
+print("train tokens", tokens["train"], "peak kilobytes", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.soak
+def test_memory_of_the_process_does_not_grow_with_the_corpus(config, tmp_path):
+    """DuckDB may take the gigabyte that it is given, and the kernel keeps pages of mapped rows while it has room."""
+    train_tokenizer([f"some text of a corpus, number {index}" for index in range(99)], tmp_path / "tokenizer", 300)
+    config = dataclasses.replace(config, text=dataclasses.replace(config.text, folder=str(tmp_path / "tokenizer")))
+    peaks, tokens = [], []
+    for number in (3_000_000, 30_000_000):
+        source = write_lines(tmp_path / "a.txt", number)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_config(change(config, lists=False, sources=(source,)), folder / "config.yaml")
+        command = [sys.executable, "-c", MEASURED, str(folder / "config.yaml"), str(folder)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=True)
+        tokens.append(int(ended.stdout.split()[2]))
+        peaks.append(int(ended.stdout.split()[-1]) / 1024**2)
+        shutil.rmtree(folder)
+    print(f"peaks {peaks} GiB for {tokens} tokens")
+    assert tokens[1] > 9 * tokens[0] and peaks[1] < 1.25 * peaks[0]
 
 
 def test_no_source_is_refused(config, tmp_path):

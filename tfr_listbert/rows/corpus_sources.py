@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfr_listbert.config import require
 from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
+from tfr_listbert.lists.readers.encodings import find_encoding
 from tfr_listbert.lists.readers.formats import CSVFormat, LinesSource, Source
 from tfr_listbert.lists.readers.intake import report_rejected, take_unreadable
 from tfr_listbert.lists.readers.request import ReadRequest
@@ -24,13 +25,13 @@ from tfr_listbert.lists.readers.rules import (
 )
 from tfr_listbert.lists.readers.source import find_files, map_columns, open_source
 from tfr_listbert.lists.readers.windows import assign_split, parse_window, require_time
-from tfr_listbert.schema import DOCUMENT_ID, QUERY
+from tfr_listbert.schema import DOCUMENT_ID, QUERY, InputError
 
 LINE = "text"
 """The one column of a plain text file."""
 
 _COUNT, _TIME = "count", "time"
-_NEVER = "\x01"  # DuckDB reads lines as columns between such signs, so none is left inside a line
+_CONTROL = "\x01"  # no text holds it, so a line split by it is one column
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,8 @@ class CorpusSource:
     """Column of the time of a row of the log; read with `window` only."""
     window: tuple[Any, ...] = ()
     """First day or moment of the rows that are taken, and the first one after it; all rows when empty."""
-    csv: CSVFormat = CSVFormat()
+    csv: CSVFormat | None = None
+    """How CSV files are written; when empty as most programs do, in Latin-1 unless all is valid UTF-8."""
 
     def __post_init__(self) -> None:
         """Checks which settings go together."""
@@ -127,8 +129,23 @@ def _build_key(text: str) -> str:
 def _open_files(source: CorpusSource, setting: str) -> Source:
     files = find_files(source.path, setting)
     if all(Path(path.removesuffix(".gz")).suffix.lower() == ".txt" for path in files):
-        return LinesSource(setting, files, [LINE], _NEVER)
-    return open_source(source.path, setting, source.csv)
+        lines = LinesSource(setting, files, [LINE], _CONTROL)
+        lines.broken_reason = "line holds the control sign U+0001"
+        return lines
+    return open_source(source.path, setting, source.csv or CSVFormat(encoding=_find_encoding(files, setting)))
+
+
+def _find_encoding(files: Sequence[str], setting: str) -> str:
+    """Returns the encoding of the CSV files among `files`; that of others is fixed."""
+    written = [path for path in files if path.lower().removesuffix(".gz").endswith((".csv", ".tsv"))]
+    own = {path: find_encoding(path, setting) for path in written}
+    if len(set(own.values())) > 1:
+        first, *_, last = sorted(own, key=own.get)
+        raise InputError(
+            f"`{setting}` must name files of one encoding, got {first} in {own[first]} and {last} in {own[last]}; make "
+            "them two sources."
+        )
+    return next(iter(own.values()), "utf-8")
 
 
 def _find_columns(database: Database, files: Source, source: CorpusSource, setting: str) -> dict[str, str]:

@@ -17,9 +17,8 @@ from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.rejections import Rejections
 from tfr_listbert.lists.splits import hash_query
 from tfr_listbert.rows.corpus_sources import CorpusSource, TextColumn, create_texts, load_source
+from tfr_listbert.rows.tested_queries import find_tested_splits
 from tfr_listbert.schema import QUERY, InputError
-
-_EXCLUDED_SPLITS = ("validation", "test")
 
 
 @dataclasses.dataclass
@@ -52,7 +51,7 @@ def read_corpus(config: Config, folder: Path, counts: TextCounts) -> Iterator[tu
     spills to disk: memory grows only by the queries to leave out, with eight bytes for each.
 
     Args:
-        config: `pretrain` says what is taken; the validation and test queries of `data.lists` are left out.
+        config: `pretrain` says what is taken; the queries of `find_tested_splits` are left out.
         folder: for the database and `rejected.csv`.
         counts: gets its numbers while texts are read.
 
@@ -158,12 +157,10 @@ def _build_choice(rate: float) -> Callable[[str], bool]:
 def _read_excluded(config: Config, folder: Path) -> set[int]:
     """Returns the hashes of the queries that must not be trained on."""
     lists = Path(config.data.lists)
-    hashes = {
-        hash_query(ranked_list.query)
-        for split in _EXCLUDED_SPLITS
-        if any(lists.glob(f"{split}-*.tfrecord"))
-        for ranked_list in read_lists(lists, split)
-    }
+    splits = [split for split in find_tested_splits(config.data) if any(lists.glob(f"{split}-*.tfrecord"))]
+    hashes = {hash_query(ranked_list.query) for split in splits for ranked_list in read_lists(lists, split)}
+    if not hashes:
+        print(f"No query of a test is known, and none left out: `data.lists` {lists} holds no such lists.")
     sources = _build_sources(config.pretrain.excluded, "pretrain.excluded")
     for setting, source in sources.items():
         with (

@@ -1,15 +1,19 @@
-"""The texts of the prepared lists that a tokenizer may learn from."""
+"""The texts that a tokenizer may learn from: of the prepared lists, or of the corpus of pre-training."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from tfr_listbert.config import Config, FieldConfig, require
 from tfr_listbert.lists.elwc import list_shards, read_lists
+from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
+from tfr_listbert.rows.tested_queries import find_tested_splits
 from tfr_listbert.text.tokenizer import train_tokenizer
 
 
-def read_texts(lists: str, fields: Sequence[FieldConfig]) -> Iterator[str]:
+def read_texts(lists: str, fields: Sequence[FieldConfig], has_queries: bool = True) -> Iterator[str]:
     """Yields the queries and, in their templates, the text fields of the training lists.
 
     Neither validation nor test lists are read: their queries must stay unseen, and a product that is worth its pieces
@@ -18,24 +22,32 @@ def read_texts(lists: str, fields: Sequence[FieldConfig]) -> Iterator[str]:
     Args:
         lists: folder of the shards.
         fields: text fields to read.
+        has_queries: whether the queries of training lists may be read; not where they are tested, too.
 
     Raises:
         InputError: if the training shards or one of the fields are missing.
     """
     list_shards(lists, "train", [field.name for field in fields])
     for ranked_list in read_lists(lists, "train"):
-        yield ranked_list.query
+        if has_queries:
+            yield ranked_list.query
         for document in ranked_list.documents:
             for field in fields:
                 if text := document.fields.get(field.name, "").strip():
                     yield field.template.replace("{}", text)
 
 
-def train_tokenizer_from_lists(config: Config) -> None:
-    """Trains the tokenizer on the training lists in `data.lists` and writes it to `text.folder`.
+def _read_corpus_texts(config: Config, folder: Path) -> Iterator[str]:
+    """Yields the texts that pre-training trains on, each once; `folder` is for what it writes meanwhile."""
+    return (text for text, is_held_out in read_corpus(config, folder, TextCounts()) if not is_held_out)
+
+
+def train_configured_tokenizer(config: Config) -> None:
+    """Trains the tokenizer on the texts that `text.train_on` names and writes it to `text.folder`.
 
     Raises:
-        InputError: as `read_texts` and `train_tokenizer`, and if the tokenizer's kind is not one that is trained here.
+        InputError: as `read_texts` or `read_corpus`, and `train_tokenizer`; if no text is left; and if the tokenizer's
+            kind is not one that is trained here.
     """
     text = config.text
     require(
@@ -44,5 +56,12 @@ def train_tokenizer_from_lists(config: Config) -> None:
         "must be sentencepiece, the one that is trained here",
         text.tokenizer,
     )
-    train_tokenizer(read_texts(config.data.lists, text.fields), text.folder, text.vocabulary_size, text.lowercase)
+    beside = Path(text.folder).parent
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".corpus-", dir=beside) as folder:
+        if text.train_on == "corpus":
+            texts = _read_corpus_texts(config, Path(folder))
+        else:
+            texts = read_texts(config.data.lists, text.fields, "train" not in find_tested_splits(config.data))
+        train_tokenizer(texts, text.folder, text.vocabulary_size, text.lowercase)
     print(f"Wrote a tokenizer of {text.vocabulary_size} pieces to {text.folder}.")

@@ -221,8 +221,8 @@ def _read_csv(files: Sequence[str], types: str, delimiter: str, quote: str, keep
 
 
 def _scan_lines(files: Sequence[str], keeps_rejects: bool) -> str:
-    """Returns a query for `_file`, `_row` and `line`; the delimiter is one that text does not hold."""
-    lines = _read_csv(files, "{'line': 'VARCHAR'}", "\x01", "", keeps_rejects)
+    """Returns a query for `_file`, `_row` and `line`; the delimiter is one that text does not hold, lest it be cut."""
+    lines = _read_csv(files, "{'line': 'VARCHAR'}", "\x01\x02\x03\x04", "", keeps_rejects)
     return (
         "SELECT * FROM (SELECT filename AS _file, row_number() OVER () AS _row, line "
         f"FROM {lines}header = false, strict_mode = false)) WHERE trim(line) <> ''"

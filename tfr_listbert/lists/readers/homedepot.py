@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from tfr_listbert.lists.readers.database import Database
 from tfr_listbert.lists.readers.documents import select_document, stream_lists
+from tfr_listbert.lists.readers.encodings import find_encoding
 from tfr_listbert.lists.readers.formats import CSVFormat
 from tfr_listbert.lists.readers.judgements import load_judgements, select_judgements
 from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.readers.rules import Rule, build_number, require_numbers, require_text
 from tfr_listbert.lists.readers.source import map_known_columns, open_source
 from tfr_listbert.registry import READERS
-from tfr_listbert.schema import LABEL, InputError, RankedList
+from tfr_listbert.schema import LABEL, RankedList
 
 _ROLES = {"query": "search_term", "document_id": "product_uid", "label": "relevance"}
 _COLUMNS = {**_ROLES, "title": "product_title"}
@@ -56,11 +55,4 @@ class HomeDepotReader:
     def _find_encoding(self) -> str:
         if self.encoding or not Path(self.path).is_file():
             return self.encoding or "utf-8"
-        content = Path(self.path).read_bytes()
-        try:
-            (gzip.decompress(content) if self.path.endswith(".gz") else content).decode("utf-8")
-        except UnicodeDecodeError:
-            return "latin-1"
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"`data.options.path`: {self.path} cannot be read: {error}.") from None
-        return "utf-8"
+        return find_encoding(self.path, "data.options.path")

@@ -1,0 +1,34 @@
+"""The encoding of a text file of which nobody says it."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+
+from tfr_listbert.schema import InputError
+
+_CHUNK_BYTES = 1 << 20
+
+
+def find_encoding(path: str, setting: str) -> str:
+    """Returns `utf-8` if all of a file is valid in it, else `latin-1`; read in pieces, and inflated if it ends in .gz.
+
+    Args:
+        path: a file that exists.
+        setting: the setting that names it, for messages.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return "latin-1"
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"`{setting}`: {path} cannot be read: {error}.") from None
+    return "utf-8"
