@@ -33,7 +33,11 @@ def test_the_table_tells_a_sure_gain_on_unseen_queries_from_none_on_all():
     ]
     start = np.full(QUERIES, 0.5)
     gain = np.where(np.arange(QUERIES) < QUERIES // 2, -0.1, 0.1)
-    systems = [build_system("from_random", start, start), build_system("from_pretrained", start + gain, start + gain)]
+    systems = [
+        build_system("from_random", start, start),
+        build_system("from_pretrained", start + gain, start + gain),
+        build_system("bm25", start - 0.05),
+    ]
     text = format_gain(Results(lists, systems), "ndcg_10", resamples=999, seed=1)
     whole, unseen = text.split("test, unseen queries: 20 lists\n")
     assert whole.startswith("test, all queries: 40 lists\n")
@@ -44,6 +48,26 @@ def test_the_table_tells_a_sure_gain_on_unseen_queries_from_none_on_all():
     }
     assert p["all"] > 0.9 and p["new"] == 0.001
     assert re.search(r"from_pretrained +0.6000 +0.6000-0.6000 +0.6000 0.6000", unseen)
+    gains = re.findall(r"  (.*) better by (\S+) \((\S+) to (\S+)\) than (.*); .* p = ([\d.]+), .* p = ([\d.]+)", unseen)
+    assert gains == [
+        ("pre-trained", "+0.1000", "+0.1000", "+0.1000", "random weights", "0.0010", "0.0010"),
+        ("pre-trained", "+0.1500", "+0.1500", "+0.1500", "stemmed BM25", "0.0010", "0.0010"),
+        ("random weights", "+0.0500", "+0.0500", "+0.0500", "stemmed BM25", "0.0010", "0.0010"),
+    ]
+
+
+def test_a_gain_over_bm25_that_is_no_more_than_the_luck_of_runs_is_not_sure():
+    draw = np.random.default_rng(1)
+    own = draw.uniform(0.4, 0.6, QUERIES)
+    lists = [RankedList(f"q{number}", "a b", (Document("d", {}, 1.0),)) for number in range(QUERIES)]
+    systems = [
+        build_system("from_pretrained", own + 0.1, own - 0.06),
+        build_system("from_random", own + 0.06, own - 0.1),
+        build_system("bm25", own),
+    ]
+    text = format_gain(Results(lists, systems), "ndcg_10", resamples=999, seed=1)
+    (gain,) = re.findall(r"pre-trained better by (\S+) .* than stemmed BM25; .* p = ([\d.]+), .* p = ([\d.]+)", text)
+    assert gain[0] == "+0.0200" and float(gain[1]) == 0.001 and float(gain[2]) > 0.5
 
 
 @pytest.fixture
@@ -89,6 +113,7 @@ def test_both_starts_get_the_same_budget_and_are_printed(tiny_config, pretrained
     assert np.abs(first.get_tensor(name) - start.get_tensor(name)).max() > 0.01
     out = capsys.readouterr().out
     assert "test, unseen queries: 12 lists" in out and "pre-trained better by" in out
+    assert out.count("than stemmed BM25; paired randomization test") == 4  # two starts, all and unseen queries
 
 
 def test_a_run_without_a_pretrained_encoder_is_refused(tiny_config):
