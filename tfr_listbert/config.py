@@ -287,6 +287,9 @@ class EncoderConfig:
     """Longest row in tokens."""
     dropout_rate: float = 0.1
     attention_dropout_rate: float = 0.1
+    match_marks: bool = False
+    """Whether tokens that query and document share are marked for the encoder, which then need not learn to compare
+    words; beyond RoBERTa, and not for students, who see query and document apart."""
     initial: str | None = None
     """Run folder whose encoder to start from, its shape included; random weights when empty."""
     is_frozen: bool = False
@@ -762,6 +765,10 @@ class Config:
                 f"must be among `data.features` {list(self.data.features)}",
                 name,
             )
+        is_apart = self.model.is_student and self.encoder.match_marks
+        require(
+            not is_apart, "encoder.match_marks", "must be false for a student, who sees query and document apart", True
+        )
         limit, longest = self.train.max_tokens_in_memory, self.text.row_tokens
         rule = f"must be at least the longest row, {longest} tokens by the budgets of `text`"
         require(limit is None or limit >= longest, "train.max_tokens_in_memory", rule, limit)

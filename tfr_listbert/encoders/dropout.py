@@ -21,15 +21,16 @@ class StatelessDropout(tf.keras.layers.Layer):
     AVX2 cores.
     """
 
-    def __init__(self, rate: float, seed: DropoutSeed, index: int):
+    def __init__(self, rate: float, seed: DropoutSeed, index: int, dtype: tf.DType | None = None):
         """Makes the layer.
 
         Args:
             rate: fraction of values set to 0, the others being scaled by 1 / (1 - rate).
             seed: holder that the enclosing layer fills before it calls this one in training.
             index: tells apart the layers that share one holder.
+            dtype: of what is dropped; the policy's compute type when None.
         """
-        super().__init__()
+        super().__init__(dtype=dtype)
         self._rate = rate
         self._seed = seed
         self._index = index

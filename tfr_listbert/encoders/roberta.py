@@ -117,7 +117,7 @@ class _Block(TransformerEncoderBlock):
         self._autocast = False  # what is added up stays in float32
         with tf.name_scope(self._name_scope()):
             self.build(tf.TensorShape((1, 1, shape.width)))
-            super().call(tf.zeros((1, 1, shape.width)))  # its layers make their weights in their first call
+            super().call(tf.zeros((1, 1, shape.width), self.compute_dtype))  # its layers make their weights in it
         self._shape = shape
         self._attention_dropout = StatelessDropout(self._output_dropout_rate, self.seed, 0)
         self._output_dropout = StatelessDropout(self._output_dropout_rate, self.seed, 1)
@@ -207,6 +207,29 @@ class _Block(TransformerEncoderBlock):
         return normalize(inputs, gamma, beta, LAYER_NORM_EPSILON, training)
 
 
+def mark_matches(tokens: tf.Tensor, eos_id: int, pad_id: int) -> tf.Tensor:
+    """Returns which tokens of rows `<s> query </s></s> document </s>` stand in both parts.
+
+    Rows of another form, such as a query alone, have none.
+
+    Args:
+        tokens: [N, T] int32, padded.
+        eos_id: id of `</s>`.
+        pad_id: id of padding.
+
+    Returns:
+        [N·T, 2] bool: a token of the query that the document has; one of the document that the query has.
+    """
+    is_end = tokens == eos_id
+    part = tf.cumsum(tf.cast(is_end, tf.int32), axis=1)  # 0 before the first </s>, 2 after the second
+    is_query = (part == 0) & (tf.range(tf.shape(tokens)[1]) > 0)
+    is_document = (part == 2) & ~is_end & (tokens != pad_id)
+    is_pair = (tokens[:, :, tf.newaxis] == tokens[:, tf.newaxis, :]) & (
+        is_query[:, :, tf.newaxis] & is_document[:, tf.newaxis, :]
+    )  # [N, query, document]
+    return tf.reshape(tf.stack([tf.reduce_any(is_pair, axis=2), tf.reduce_any(is_pair, axis=1)], axis=2), [-1, 2])
+
+
 class _Traces:
     """The encoder's graph, traced once for each way to call it; kept out of the layer so that no export saves it."""
 
@@ -224,7 +247,12 @@ class _Traces:
 
 @ENCODERS.register("roberta")
 class RobertaEncoder(tf.keras.layers.Layer):
-    """RoBERTa: learned positions counted from `pad_id + 1`, one token type, post-norm, epsilon 1e-5, exact GELU."""
+    """RoBERTa: learned positions counted from `pad_id + 1`, one token type, post-norm, epsilon 1e-5, exact GELU.
+
+    Beyond RoBERTa it can mark matches: to a query's token that the document has, too, and to a document's token that
+    the query has, a learned vector each is added, as MarkedBERT (Boualili et al., SIGIR 2020) marks them by tokens of
+    their own. An encoder learns to compare words only from much text; with the marks a small shop's has it at once.
+    """
 
     def __init__(
         self,
@@ -233,6 +261,8 @@ class RobertaEncoder(tf.keras.layers.Layer):
         dropout_rate: float = 0.1,
         attention_dropout_rate: float = 0.1,
         pad_id: int = 1,
+        eos_id: int = 2,
+        match_marks: bool = False,
         name: str = "encoder",
     ):
         """Makes the encoder and its weights.
@@ -243,12 +273,16 @@ class RobertaEncoder(tf.keras.layers.Layer):
             dropout_rate: of embeddings and of each sublayer's output.
             attention_dropout_rate: of attention probabilities.
             pad_id: id of padding; positions of real tokens start one above it, as in RoBERTa.
+            eos_id: id of `</s>`, which parts query and document; read for `match_marks` only.
+            match_marks: whether tokens that query and document share are marked.
             name: name of the layer.
         """
         super().__init__(name=name)
         self.shape = shape
         self.vocabulary_size = vocabulary_size
         self.pad_id = pad_id
+        self._eos_id = eos_id
+        self._match_marks = match_marks
         self.blocks = [
             _Block(shape, dropout_rate, attention_dropout_rate, f"layer_{index}") for index in range(shape.layers)
         ]
@@ -256,7 +290,7 @@ class RobertaEncoder(tf.keras.layers.Layer):
             epsilon=LAYER_NORM_EPSILON, dtype=tf.float32, name="embedding_norm"
         )
         self._embedding_seed = DropoutSeed()
-        self._embedding_dropout = StatelessDropout(dropout_rate, self._embedding_seed, 0)
+        self._embedding_dropout = StatelessDropout(dropout_rate, self._embedding_seed, 0, dtype=tf.float32)
         self._traces = _Traces(self._encode)
         self._build_weights()
 
@@ -271,6 +305,10 @@ class RobertaEncoder(tf.keras.layers.Layer):
         self.token_embedding = add_table("token_embedding", self.vocabulary_size)
         self.position_embedding = add_table("position_embedding", self.shape.positions + self.pad_id + 1)
         self.type_embedding = add_table("type_embedding", 1)
+        # At 0 and there without marks, too: so an encoder with marks starts from any other, and as RoBERTa
+        self.match_embedding = self.add_weight(
+            "match_embedding", (2, width), initializer="zeros", trainable=self._match_marks
+        )
         self.embedding_norm.build((None, None, width))
 
     def call(
@@ -362,6 +400,9 @@ class RobertaEncoder(tf.keras.layers.Layer):
         ids = tf.concat([tf.reshape(one, [-1]) for one in tokens], axis=0)  # [M]
         positions = tf.concat([tf.reshape(self._count_positions(one), [-1]) for one in tokens], axis=0)
         hidden = tf.gather(self.token_embedding, ids) + tf.gather(self.position_embedding, positions)
+        if self._match_marks:
+            marks = tf.concat([mark_matches(one, self._eos_id, self.pad_id) for one in tokens], axis=0)  # [M, 2]
+            hidden += tf.matmul(tf.cast(marks, hidden.dtype), self.match_embedding)
         hidden = tf.cast(hidden + self.type_embedding[0], tf.float32)
         norm = self.embedding_norm
         gamma, beta = tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta)

@@ -28,7 +28,9 @@ class MLMHead(tf.keras.layers.Layer):
         self.norm = tf.keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, dtype=tf.float32, name="norm")
         self.dense.build((None, width))
         self.norm.build((None, width))
-        self.bias = self.add_weight("bias", (vocabulary_size,), dtype=tf.float32, initializer="zeros")
+        self.bias = self.add_weight(
+            "bias", (vocabulary_size,), dtype=tf.float32, initializer="zeros", experimental_autocast=False
+        )
 
     def call(self, vectors: tf.Tensor, token_embedding: tf.Tensor) -> tf.Tensor:
         """Returns logits [M, V] float32.

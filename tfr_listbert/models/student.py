@@ -50,7 +50,7 @@ class Tower(tf.keras.layers.Layer):
         self.head.build((None, width))
         self._widths, self._pooling, self._max_tokens = tuple(widths), pooling, max_tokens
         self._seed = DropoutSeed()
-        self._dropout = StatelessDropout(dropout_rate, self._seed, 0)
+        self._dropout = StatelessDropout(dropout_rate, self._seed, 0, dtype=tf.float32)
 
     def call(self, tokens: tf.RaggedTensor, seed: tf.Tensor | None = None, training: bool | None = None) -> tf.Tensor:
         """Returns the vector of each row, [N, V] float32.

@@ -18,6 +18,11 @@ from tfr_listbert.training.checkpoints import RunCheckpoints
 LOG_STEPS = 10
 """Steps between scalars in TensorBoard."""
 
+MOST_SKIPPED_STEPS = 20
+"""Steps in a row that loss scaling may skip; from 2^15 it has then come down to a scale below 1."""
+
+_REMEDY = "Lower `train.learning_rate` or raise `train.warmup_rate`."
+
 
 class _StepCallback(tf.keras.callbacks.Callback):
     """A callback that is told the run's own step, which goes on counting over a resume."""
@@ -28,15 +33,25 @@ class _StepCallback(tf.keras.callbacks.Callback):
 
 
 class DivergenceCheck(_StepCallback):
-    """Stops a run whose loss or gradient is no longer a number, before its weights are kept."""
+    """Stops a run whose loss or gradient is no longer a number, before its weights are kept.
+
+    Under loss scaling a gradient that overflows is expected: the step is skipped and the scale halved.
+    """
+
+    def __init__(self) -> None:
+        """Has seen no step."""
+        super().__init__()
+        self._skipped = 0
 
     def on_step(self, step: int, logs: dict[str, Any]) -> None:
         """Raises DivergedError where that is so."""
-        for name in ("loss", "gradient_norm"):
-            if not math.isfinite(logs[name]):
+        is_scaled = isinstance(self.model.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+        self._skipped = 0 if math.isfinite(logs["gradient_norm"]) else self._skipped + 1
+        limits = {"loss": math.isfinite(logs["loss"]), "gradient_norm": self._skipped <= is_scaled * MOST_SKIPPED_STEPS}
+        for name, is_within in limits.items():
+            if not is_within:
                 raise DivergedError(
-                    f"The run has diverged: its {name.replace('_', ' ')} is {logs[name]} at step {step}. Lower "
-                    "`train.learning_rate` or raise `train.warmup_rate`."
+                    f"The run has diverged: its {name.replace('_', ' ')} is {logs[name]} at step {step}. {_REMEDY}"
                 )
 
 
@@ -79,11 +94,15 @@ class Evaluation(_StepCallback):
         self.model.stop_training = self.is_over
 
     def _record(self, step: int, metrics: dict[str, float]) -> None:
-        progress = self._checkpoints.progress
+        value, progress = metrics[self._metric], self._checkpoints.progress
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"The run has diverged: its {self._metric} on held-out data is {value} at step {step}. {_REMEDY}"
+            )
         progress.history.append({"step": step, **metrics})
         progress.evaluations_since_best += 1
-        if self._is_better(metrics[self._metric], progress.best_value):
-            progress.best_value, progress.best_step = metrics[self._metric], step
+        if self._is_better(value, progress.best_value):
+            progress.best_value, progress.best_step = value, step
             progress.evaluations_since_best = 0
             self._checkpoints.save_best(step)
 

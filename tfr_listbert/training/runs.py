@@ -167,6 +167,8 @@ def build_encoder(config: EncoderConfig, tokenizer: tf.Module, row_tokens: int) 
         dropout_rate=config.dropout_rate,
         attention_dropout_rate=config.attention_dropout_rate,
         pad_id=tokenizer.pad_id,
+        eos_id=tokenizer.eos_id,
+        match_marks=config.match_marks,
     )
     if config.initial is not None:
         restore_objects(config.initial, "best", encoder=encoder)
