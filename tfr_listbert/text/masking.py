@@ -28,7 +28,8 @@ class TokenMasker(tf.Module):
     Of each row's n tokens `mask_rate` * n are chosen, rounded up or down at random so that the rate is kept on average,
     as in RoBERTa's own code. Special tokens and padding are never chosen, and never shown in place of another token.
     With whole words (BERT's later "whole word masking") so many words are chosen, each with all of its tokens, which
-    are then replaced each on its own; a token is still chosen as often.
+    are then replaced each on its own; a token is still chosen as often. A word begins at a space: a row in a script
+    without spaces is one word, masked as a whole or not at all.
     """
 
     def __init__(self, tokenizer: tf.Module, rates: MaskRates = MaskRates(), whole_word: bool = False):  # noqa: B008
