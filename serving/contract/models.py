@@ -33,6 +33,7 @@ class ContractModel(tf.Module):
             "sum": (lambda x: {"y": tf.reduce_sum(x)}, [x]),
             "uneven": (lambda x: {"one": tf.identity(x), "two": tf.concat([x, x], 0)}, [x]),
             "by_zero": (lambda x: {"y": x / tf.zeros_like(x)}, [x]),
+            "half_input": (lambda x: {"y": tf.cast(x, tf.float32)}, [_column(tf.float16, "x")]),
             "half": (lambda x: {"y": tf.cast(x, tf.float16)}, [x]),
             "picky": (_refuse_above_ten, [x]),
             "pair": (_sum_pair, [tf.TensorSpec([None, None], tf.float32, "a"), _column(tf.int32, "b")]),
@@ -61,11 +62,14 @@ def _echo(double: tf.Tensor, int64: tf.Tensor, uint8: tf.Tensor, bool: tf.Tensor
 
 
 def write_contract_models(folder: str | Path) -> Path:
-    """Writes versions 1 and 2 of the model that the table asks, and returns the path of their models.config."""
+    """Writes versions 1 and 2 of the model that the table asks with a monitoring.config, and returns the path of their
+    models.config."""
     base = Path(folder).absolute() / MODEL
     for version in (1, 2):
         model = ContractModel(float(version))
         tf.saved_model.save(model, str(base / str(version)), signatures=model.build_signatures())
+    monitoring = 'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }\n'
+    (base.parent / "monitoring.config").write_text(monitoring)
     config = base.parent / "models.config"
     config.write_text(
         f"""model_config_list {{

@@ -26,6 +26,7 @@ class ContractRequest:
         answer: the JSON that must come back, floats compared to 1e-6, a mapping by the keys that it names; None when
             any will do.
         error: what the `error` in the answer must hold; "" when any will do.
+        text: what the body, JSON or not, must hold; "" when any will do.
     """
 
     name: str
@@ -36,11 +37,14 @@ class ContractRequest:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     answer: Any = None
     error: str = ""
+    text: str = ""
 
     def find_fault(self, status: int, body: bytes) -> str:
         """Returns in what a server's answer differs from the contract, "" where it agrees."""
         if status != self.status:
             return f"status {status} instead of {self.status}: {body[:300]!r}"
+        if self.text not in body.decode("utf-8", "replace"):
+            return f"the body does not say {self.text!r}: {body[:300]!r}"
         if self.answer is None and not self.error:
             return ""
         try:

@@ -27,6 +27,7 @@ def _get(name: str, path: str, status: int = 200, **changes: Any) -> ContractReq
     return ContractRequest(name, status, method="GET", path=path, **changes)
 
 
+_PREDICT = f"/v1/models/{MODEL}:predict"
 _HALVES = {"instances": [1.0, 3.0]}
 _HALVES_BODY = json.dumps(_HALVES).encode()
 _NEWEST = {"predictions": [2.5, 3.5]}
@@ -58,9 +59,10 @@ _TARGETS = (
     _refuse("the root", b"", path="/", status=404),
     _get("/v1 without a slash", "/v1", 404),
     *(
-        ContractRequest(f"{method} is malformed", 400, method=method, body=_HALVES_BODY)
-        for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "GET")
+        _refuse(f"{method} is malformed", _HALVES, f"Malformed request: {method} {_PREDICT}", method=method)
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "GET")
     ),
+    _refuse("HEAD is malformed, which its answer without a body cannot say", _HALVES, method="HEAD"),
 )
 
 _STATUSES = (
@@ -105,6 +107,10 @@ _STATUSES = (
         answer={"model_spec": {"name": MODEL, "version": "1"}},
     ),
     _get("metadata by label", f"/v1/models/{MODEL}/labels/stable/metadata", answer={"model_spec": {"version": "1"}}),
+    _get("status by version and label", f"/v1/models/{MODEL}/versions/1/labels/stable", 400, error="Malformed"),
+    _get(
+        "metadata by version and label", f"/v1/models/{MODEL}/versions/1/labels/stable/metadata", 400, error="Malformed"
+    ),
     _get("metadata of an unknown model", "/v1/models/nobody/metadata", 404, error="Servable not found"),
     _get("metadata of an unknown label", f"/v1/models/{MODEL}/labels/nothing/metadata", 400, error="Unrecognized"),
     _get("metadata with a query string", f"/v1/models/{MODEL}/metadata?a=1", 400, error="Malformed"),
@@ -214,6 +220,7 @@ _TYPES = (
         "types",
     ),
     _refuse("a half output", {"inputs": [1.0]}, "Failed to write JSON value for tensor type: half", "half"),
+    _refuse("a half input", {"inputs": [1.0]}, "Conversion of JSON Value: 1.0 to type: half", "half_input", status=501),
     _refuse("what the graph refuses", {"inputs": [11.0]}, "at most ten", "picky"),
 )
 
@@ -238,6 +245,7 @@ _DOCUMENTS = (
     ContractRequest(
         "a gzip body", 200, body=gzip.compress(_HALVES_BODY), headers={"content-encoding": "gzip"}, answer=_NEWEST
     ),
+    _ask("a body of 5 MB", {**_HALVES, "more": "x" * 5_000_000}, _NEWEST),
     _refuse("gzip that is none", _HALVES_BODY, "The document is empty", headers={"content-encoding": "gzip"}),
 )
 
@@ -251,5 +259,9 @@ _OTHER_VERBS = (
     _refuse("regress an unknown version", _EXAMPLES, path=f"/v1/models/{MODEL}/versions/9:regress", status=404),
 )  # fmt: skip
 
-CONTRACT = (*_TARGETS, *_STATUSES, *_ROWS, *_COLUMNS, *_TYPES, *_DOCUMENTS, *_OTHER_VERBS)
+_METRICS = (
+    _get("metrics for Prometheus", "/monitoring/prometheus/metrics", text="# TYPE :tensorflow:serving:request_count"),
+)
+
+CONTRACT = (*_TARGETS, *_STATUSES, *_ROWS, *_COLUMNS, *_TYPES, *_DOCUMENTS, *_OTHER_VERBS, *_METRICS)
 """The whole table."""

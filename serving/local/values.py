@@ -29,7 +29,9 @@ def parse_values(leaves: list[Any], dtype: tf.DType) -> np.ndarray:
         UnimplementedError: for a type that JSON cannot carry.
     """
     if dtype not in _PARSERS:
-        raise tf.errors.UnimplementedError(None, None, f"Conversion of JSON values to type: {dtype.name}")
+        first = show(next(iter(leaves), None))
+        message = f"Conversion of JSON Value: {first} to type: {type_name(dtype)}"
+        raise tf.errors.UnimplementedError(None, None, message)
     parse, storage = _PARSERS[dtype]
     values = np.empty(len(leaves), storage)
     for index, leaf in enumerate(leaves):
