@@ -109,6 +109,8 @@ def test_kubernetes_manifests_fit_together(folder):
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
     assert container["readinessProbe"]["httpGet"]["path"] == "/v1/models/shop_ranker/labels/stable/metadata"
     assert container["resources"]["requests"]["memory"] == "812Mi"  # 512 and six times 50
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "10"]
+    assert spec["terminationGracePeriodSeconds"] > 10
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 

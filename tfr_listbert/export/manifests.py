@@ -123,6 +123,8 @@ def _build_container(name: str, size: int) -> dict[str, Any]:
             "requests": {"cpu": "1", "memory": f"{mebibytes}Mi"},
             "limits": {"cpu": "2", "memory": f"{2 * mebibytes}Mi"},
         },
+        # Requests come until every node has heard that this pod is to go.
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "10"]}}},
         "startupProbe": {**probe, "failureThreshold": 60},
         "readinessProbe": probe,
         "livenessProbe": {"tcpSocket": {"port": "rest"}, "periodSeconds": 10, "failureThreshold": 6},
