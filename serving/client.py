@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--url", default="http://127.0.0.1:8501", help="where the REST API is, or the gRPC API: grpc://127.0.0.1:8500"
     )
     parser.add_argument("--model", default="ranker", help="the model's name")
-    parser.add_argument("--version", type=int, help="the model's version; the newest one by default")
-    parser.add_argument("--label", help="the version's label, instead of its number")
+    parser.add_argument("--version", type=int, help="the model's version; the newest one by default, a canary included")
+    parser.add_argument("--label", help="the version's label instead: `stable` for the one that passed the gate")
     parser.add_argument("--query", required=True)
     parser.add_argument("--documents", required=True, metavar="FILE", help="JSON lines; - for standard input")
     parser.add_argument("--timeout-seconds", type=float, default=10.0, help="longest wait for each attempt")

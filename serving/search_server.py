@@ -1,11 +1,13 @@
 """A reference search service: finds products by their words and lets served rankers order them within a deadline.
 
 Usage: python serving/search_server.py --catalogue FILE.csv.gz --fields title,brand --features price \\
-           --ranker new=http://127.0.0.1:8501/ranker [--ranker old=...] [--port 8080]
+           --ranker shop=http://127.0.0.1:8501/ranker@stable [--ranker other=...] [--port 8080]
        python serving/search_server.py --open-search http://127.0.0.1:9200/INDEX --fields title,brand ...
 
 The first form finds candidates by BM25 in memory, the second in an index of OpenSearch that holds the model's fields
-and features. A ranker may be asked over gRPC, and for a version or label: --ranker new=grpc://127.0.0.1:8500/ranker@2.
+and features. A ranker may be asked over gRPC, and for a version: --ranker new=grpc://127.0.0.1:8500/ranker@2. Where
+visitors search, ask for the label `stable`: without a choice a server answers with its newest version, which may be a
+canary.
 
 Open http://127.0.0.1:8080 to try it: a search box and the orders of two rankers side by side. What was shown and
 clicked goes to --log in the form that `data.reader: clicks` reads. It has neither TLS nor authentication.
@@ -69,7 +71,7 @@ def _build_parser() -> argparse.ArgumentParser:
     engine.add_argument("--open-search", metavar="URL/INDEX", help="index of the products")
     parser.add_argument("--fields", default="title", help="text columns or fields to search in, by comma")
     parser.add_argument("--features", default="", help="columns of numbers in the CSV, by comma")
-    parser.add_argument("--ranker", action="append", default=[], metavar="NAME=URL/MODEL[@VERSION]", help="any number")
+    parser.add_argument("--ranker", action="append", default=[], metavar="NAME=URL/MODEL[@VERSION|@LABEL]")
     parser.add_argument("--deadline-milliseconds", type=float, default=100.0, help="longest wait for a ranker")
     parser.add_argument("--candidates", type=int, default=100, help="products that are ranked")
     parser.add_argument("--log", default="search_log.csv", help="where shown and clicked products go")
@@ -82,7 +84,7 @@ def _open_ranker(argument: str) -> tuple[str, RankingClient]:
     name, separator, place = argument.partition("=")
     url, slash, model = place.rpartition("/")
     if not separator or not slash or not model:
-        raise RankingError(f"--ranker must read NAME=URL/MODEL or NAME=URL/MODEL@VERSION, got {argument!r}.")
+        raise RankingError(f"--ranker must read NAME=URL/MODEL or NAME=URL/MODEL@VERSION or @LABEL, got {argument!r}.")
     model, _, choice = model.partition("@")
     version = {"version": int(choice)} if choice.isdecimal() else {"label": choice or None}
     # No second attempt: the deadline is over by then.

@@ -14,6 +14,9 @@ from serving.search_service.app import build_search_app
 from serving.search_service.engine import MemoryEngine, read_products
 from serving.search_service.impressions import ImpressionLog
 from serving.search_service.service import SearchService
+from tfr_listbert.lists.readers.clicks import ClicksReader
+from tfr_listbert.lists.readers.request import ReadRequest
+from tfr_listbert.lists.rejections import Rejections
 
 PRODUCTS = [
     {"document_id": "a", "title": "red dress", "price": 10.0},
@@ -140,6 +143,24 @@ def test_shown_and_clicked_products_are_summed_as_the_reader_sums_them(client, t
         "GROUP BY ALL ORDER BY position"
     ).fetchall()
     assert rows == [("red dress", "b", 1, 1, 0), ("red dress", "a", 2, 1, 1)]
+
+
+def test_log_is_read_by_the_reader_of_clicks(tmp_path):
+    log = ImpressionLog(tmp_path / "log.csv")
+    for _ in range(4):
+        log.add_search("red dress", ["a", "b", "c"])
+    for document_id, clicks in {"a": 1, "b": 4}.items():
+        for _ in range(clicks):
+            log.add_click("red dress", document_id, 1)
+    log.close()
+    (tmp_path / "catalogue.csv").write_text("document_id,title\na,hat\nb,coat\nc,shoe\n")
+    reader = ClicksReader(str(tmp_path / "log.csv"), str(tmp_path / "catalogue.csv"), min_impressions=4)
+    with Rejections(tmp_path / "rejected.csv", 0.0) as rejections:
+        request = ReadRequest(("title",), (), frozenset(), "query", None, tmp_path / "scratch", rejections)
+        (read,) = reader.read(request)
+    assert (read.query, read.query_count) == ("red dress", 4)
+    # Equation 1 of the paper: ceil(4 · CTR / highest CTR), of 1/4, 4/4 and 0/4.
+    assert {one.document_id: one.label for one in read.documents} == {"a": 1.0, "b": 4.0, "c": 0.0}
 
 
 def test_click_that_is_none_is_refused(client):
