@@ -31,6 +31,9 @@ from serving.remote.golden import find_bundle, read_golden_requests
 from serving.remote.grpc_model import build_tensor
 from tfr_listbert.export.reload import ReloadedModel
 
+MAX_OVERHEAD_MILLISECONDS = 2.0
+"""What the server may add to the bare call at p50."""
+
 Call = Callable[[], Any]
 NAME = "ranker"
 TURNS = 100
@@ -98,6 +101,17 @@ def measure_overhead(calls: Mapping[str, Call]) -> dict[str, float]:
     return {name: float(np.median([one[name] for one in rounds])) for name in calls}
 
 
+def judge_overhead(medians: Mapping[str, float]) -> str:
+    """Returns the verdict on the medians of `measure_overhead`.
+
+    >>> judge_overhead({"bare": 10.0, "REST": 11.5, "gRPC": 12.5})
+    'server overhead over the bare SavedModel call <= 2 ms at p50: REST yes, gRPC no'
+    """
+    is_within = {name: value - medians["bare"] <= MAX_OVERHEAD_MILLISECONDS for name, value in medians.items()}
+    verdicts = ", ".join(f"{name} {'yes' if is_within[name] else 'no'}" for name in medians if name != "bare")
+    return f"server overhead over the bare SavedModel call <= {MAX_OVERHEAD_MILLISECONDS:g} ms at p50: {verdicts}"
+
+
 def measure_load(build: Callable[[], Call], clients: int, seconds: float) -> str:
     """Returns requests per second and percentiles of so many clients, each asking again as soon as it is answered."""
 
@@ -133,6 +147,7 @@ def main() -> None:
         for name, value in medians.items():
             over, ratio = value - medians["bare"], value / medians["bare"]
             print(f"  {name:5} {value:7.2f} ms" + (f"  {over:+.2f} ms, {ratio:.2f} times" if name in builds else ""))
+        print(f"  {judge_overhead(medians)}")
         for name, build in builds.items():
             for clients in settings.clients:
                 print(f"  {name} {clients:3} clients {measure_load(build, clients, settings.seconds)}", flush=True)
