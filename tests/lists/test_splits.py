@@ -1,10 +1,11 @@
 """A query is on one side of every split, on every machine, and a source's own split is kept."""
 
 import collections
+import tracemalloc
 
 import pytest
 
-from tfr_listbert.lists.splits import Splitter, hash_query, mark_seen
+from tfr_listbert.lists.splits import QuerySet, Splitter, hash_query, mark_seen
 from tfr_listbert.schema import InputError, RankedList
 
 
@@ -63,6 +64,21 @@ def test_a_source_without_a_split_is_answered():
 
 
 def test_a_query_is_seen_in_whatever_spelling():
-    hashes = {hash_query("red dress")}
-    assert mark_seen(make_list("RED dress"), hashes).is_seen == 1
-    assert mark_seen(make_list("red dresses"), hashes).is_seen == 0
+    trained = QuerySet()
+    trained.add("red dress")
+    assert mark_seen(make_list("RED dress"), trained).is_seen == 1
+    assert mark_seen(make_list("red dresses"), trained).is_seen == 0
+
+
+def test_a_set_of_queries_knows_them_in_ten_bytes_each():
+    queries = QuerySet()
+    tracemalloc.start()
+    for index in range(100_000):
+        queries.add(f"query {index % 80_000}")
+    assert len(queries) == 80_000
+    assert "QUERY 79999" in queries and "query 80000" not in queries
+    queries.add("query 80000")
+    assert "query 80000" in queries and "query 0" in queries
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 80_001 * 10

@@ -21,7 +21,7 @@ from tfr_listbert.lists.elwc import ShardWriter, read_lists
 from tfr_listbert.lists.readers.request import Reader, ReadRequest, Step
 from tfr_listbert.lists.rejections import Rejections
 from tfr_listbert.lists.selection import Selection
-from tfr_listbert.lists.splits import Splitter, hash_query, mark_seen
+from tfr_listbert.lists.splits import QuerySet, Splitter, mark_seen
 from tfr_listbert.lists.statistics import SplitStatistics, format_summary
 from tfr_listbert.registry import READERS
 from tfr_listbert.schema import SPLITS, Document, InputError, RankedList
@@ -36,8 +36,8 @@ def prepare_data(config: Config) -> None:
 
     The folder `data.lists` is made beside and takes its place when it is complete. Lists are passed through twice: what
     the first pass reads is kept on disk, since only then the training queries and the documents are known. Memory holds
-    the reader's database (its limit is the reader's option), eight bytes per training query, the ids of the documents
-    and, if `bm25` is to be computed, their texts; never the log.
+    the reader's database (its limit is the reader's option), a hash of each query, the ids of the documents and, if
+    `bm25` is to be computed, their texts; never the log.
 
     Raises:
         InputError: if settings, files or too many rows cannot be used, or no list is left.
@@ -88,7 +88,7 @@ class _FirstPass:
     def __init__(self, data: DataConfig):
         split = data.split
         self.selection = Selection(data.list_size, data.min_list, data.min_test_list, data.keep_equal_labels)
-        self.train_hashes: set[int] = set()
+        self.trained = QuerySet()
         self.texts: dict[str, str] = {}
         self._splitter = Splitter(split.by, split.test_rate, split.validation_rate, split.salt)
         self._needs_bm25 = BM25_FEATURE in data.features
@@ -106,7 +106,7 @@ class _FirstPass:
 
     def _note(self, ranked_list: RankedList, split: str) -> None:
         if split == "train":
-            self.train_hashes.add(hash_query(ranked_list.query))
+            self.trained.add(ranked_list.query)
         if not self._needs_bm25:
             return
         if any(not math.isnan(document.features[BM25_FEATURE]) for document in ranked_list.documents):
@@ -124,7 +124,7 @@ def _write_splits(data: DataConfig, passage: _FirstPass, folder: Path, scratch: 
         statistics = SplitStatistics(data.features)
         with ShardWriter(folder, split, data.shard_lists) as writer:
             for ranked_list in tqdm(_read_scratch(scratch, split), desc=f"writing {split}", unit=" lists"):
-                complete = mark_seen(add_bm25(ranked_list, bm25) if bm25 else ranked_list, passage.train_hashes)
+                complete = mark_seen(add_bm25(ranked_list, bm25) if bm25 else ranked_list, passage.trained)
                 writer.write(complete)
                 statistics.add(complete)
         described[split] = statistics.describe()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import hashlib
-from collections.abc import Collection
+
+import numpy as np
 
 from tfr_listbert.schema import SPLITS, InputError, RankedList, fold_query
 
@@ -19,6 +21,42 @@ def hash_query(query: str, salt: str = "") -> int:
     """
     text = f"{salt}\0{fold_query(query)}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+
+
+class QuerySet:
+    """Folded queries, of which only the hashes are kept: eight bytes each, so that millions fit.
+
+    >>> queries = QuerySet()
+    >>> queries.add("Red  dress")
+    >>> "red dress" in queries, "coat" in queries, len(queries)
+    (True, False, 1)
+    """
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._sorted = np.zeros(0, np.uint64)
+        self._added = array.array("Q")
+
+    def add(self, query: str) -> None:
+        """Adds a query, which may be there already."""
+        self._added.append(hash_query(query))
+
+    def __contains__(self, query: str) -> bool:
+        """Says whether the query, case and white space folded, has been added."""
+        self._sort()
+        key = np.uint64(hash_query(query))
+        place = np.searchsorted(self._sorted, key)
+        return place < len(self._sorted) and bool(self._sorted[place] == key)
+
+    def __len__(self) -> int:
+        """Returns the number of different queries."""
+        self._sort()
+        return len(self._sorted)
+
+    def _sort(self) -> None:
+        if self._added:
+            self._sorted = np.union1d(self._sorted, np.frombuffer(self._added, np.uint64))
+            self._added = array.array("Q")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +100,6 @@ class Splitter:
         return hash_query(query, f"{self.salt}\0{purpose}") / 2**64
 
 
-def mark_seen(ranked_list: RankedList, train_hashes: Collection[int]) -> RankedList:
-    """Returns the list with `is_seen` set.
-
-    Args:
-        ranked_list: any list.
-        train_hashes: `hash_query` of every query of the training split; eight bytes each instead of its text.
-    """
-    return dataclasses.replace(ranked_list, is_seen=int(hash_query(ranked_list.query) in train_hashes))
+def mark_seen(ranked_list: RankedList, trained: QuerySet) -> RankedList:
+    """Returns the list with `is_seen` set; `trained` holds the queries of the training split."""
+    return dataclasses.replace(ranked_list, is_seen=int(ranked_list.query in trained))

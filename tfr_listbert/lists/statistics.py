@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfr_listbert.schema import Document, RankedList, fold_query
+from tfr_listbert.lists.splits import QuerySet
+from tfr_listbert.schema import Document, RankedList
 
 
 class Distribution:
@@ -81,7 +82,7 @@ class SplitStatistics:
         self._documents, self._words, self._bytes = Distribution(), Distribution(), Distribution()
         self._labels: collections.Counter[float] = collections.Counter()
         self._features = {name: FeatureStatistics() for name in features}
-        self._queries = {0: set(), 1: set()}
+        self._queries = {0: QuerySet(), 1: QuerySet()}
         self._searches = {0: 0, 1: 0}
         self._rows = 0
 
@@ -93,7 +94,7 @@ class SplitStatistics:
         self._lists["with_equal_labels"] += len(set(labels)) == 1
         self._documents.add(len(labels))
         self._labels.update(round(label, 2) for label in labels)
-        self._queries[ranked_list.is_seen].add(fold_query(ranked_list.query))
+        self._queries[ranked_list.is_seen].add(ranked_list.query)
         self._searches[ranked_list.is_seen] += ranked_list.query_count
         for document in ranked_list.documents:
             self._add_document(ranked_list.query, document)
