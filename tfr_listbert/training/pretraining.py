@@ -23,6 +23,7 @@ from tfr_listbert.schema import InputError
 from tfr_listbert.text.masking import MaskRates, TokenMasker
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import Progress, holds_object, restore_objects
+from tfr_listbert.training.contents import describe_start
 from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, wait_for_chief
 from tfr_listbert.training.randomness import build_step_seed, make_repeatable
 from tfr_listbert.training.runs import adopt_initial, build_encoder, open_folder, write_metrics
@@ -58,7 +59,9 @@ def pretrain_encoder(config: Config) -> None:
         network = build_masked_lm(config, tokenizer)
     masker = _build_masker(config, tokenizer)
     wait_for_chief(config.train.run, strategy, _CORPUS_SECONDS)
-    run = open_folder(config, FIXED_SECTIONS, lambda run: _prepare_corpus(config, tokenizer, masker, run))
+    run = open_folder(
+        config, FIXED_SECTIONS, describe_start(config), lambda run: _prepare_corpus(config, tokenizer, masker, run)
+    )
     progress = train(_build_task(config, network, masker, strategy), config.train, run, strategy)
     if is_chief(strategy):
         _report(config, progress)

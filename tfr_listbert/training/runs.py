@@ -1,7 +1,7 @@
 """Run folders: everything that a model needs, in one place, readable by every later script.
 
-A run folder holds `config.yaml`, `tokenizer/`, `rows.json` (profile of the training rows), `checkpoints/` (to go on
-from), `best/` (to use), `metrics.json` and `tensorboard/`.
+A run folder holds `config.yaml`, `contents.json` (hashes of the data), `tokenizer/`, `rows.json` (profile of the
+training rows), `checkpoints/` (to go on from), `best/` (to use), `metrics.json` and `tensorboard/`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ from tfr_listbert.schema import InputError
 from tfr_listbert.text.packing import RowPacker
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import find_checkpoint, restore_objects
+from tfr_listbert.training.contents import describe_contents
+
+CONTENTS_FILE = "contents.json"
+"""File of a run folder: hashes of the lists, the tokenizer and the initial weights that it was begun with."""
 
 FIXED_SECTIONS = ("data", "text", "encoder", "model", "loss", "train")
 """Sections that decide a run's weights; a run goes on only under the same."""
@@ -55,25 +59,31 @@ def open_run(config: Config, measure: Callable[[], RowProfile]) -> RowProfile:
     def write_profile(run: Path) -> None:
         (run / "rows.json").write_text(json.dumps(dataclasses.asdict(measure())) + "\n")
 
-    return read_profile(open_folder(config, list_fixed_sections(config), write_profile))
+    contents = describe_contents(config)
+    return read_profile(open_folder(config, list_fixed_sections(config), contents, write_profile))
 
 
-def open_folder(config: Config, sections: Sequence[str], prepare: Callable[[Path], None]) -> Path:
+def open_folder(
+    config: Config, sections: Sequence[str], contents: Mapping[str, str], prepare: Callable[[Path], None]
+) -> Path:
     """Returns the run folder `config.train.run`, made now or found to be of the same run.
 
     Args:
         config: the run's config.
         sections: those that decide the run's weights.
+        contents: hashes of what else decides them, by the setting that names it; see `describe_contents`.
         prepare: writes what else belongs into a new folder; called again if it did not come to its end.
 
     Raises:
-        InputError: if the folder holds a run with other settings; the message names them.
+        InputError: if the folder holds a run with other settings or of other data; the message names them.
     """
     run = Path(config.train.run)
     if (run / "config.yaml").exists():
         _require_same(config, read_config(run / "config.yaml"), sections)
+        _require_same_contents(run, contents)
         return run
     run.mkdir(parents=True, exist_ok=True)
+    (run / CONTENTS_FILE).write_text(json.dumps(contents, indent=1) + "\n")
     shutil.copytree(config.text.folder, run / "tokenizer", dirs_exist_ok=True)
     prepare(run)
     write_config(config, run / "config.yaml.partial")
@@ -93,6 +103,17 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
         raise InputError(
             f"`train.run` {config.train.run} holds a run with other settings: {'; '.join(changed)}. Choose another "
             "`train.run`, take the settings back, or remove the folder."
+        )
+
+
+def _require_same_contents(run: Path, contents: Mapping[str, str]) -> None:
+    path = run / CONTENTS_FILE
+    found = json.loads(path.read_text()) if path.exists() else {}
+    changed = [setting for setting, digest in contents.items() if found.get(setting) != digest]
+    if changed:
+        raise InputError(
+            f"`train.run` {run} holds a run of other data: what `{'` and `'.join(changed)}` names has changed since it "
+            "began. Choose another `train.run`, or remove the folder to train anew."
         )
 
 

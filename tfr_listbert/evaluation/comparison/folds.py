@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 
 from tfr_listbert.config import Config
-from tfr_listbert.evaluation.comparison.contents import digest_lists
 from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.elwc import list_shards, read_lists, write_shards
 from tfr_listbert.lists.splits import hash_query
 from tfr_listbert.schema import SPLITS, InputError, RankedList
+from tfr_listbert.training.contents import digest_lists
 
 FOLDS_FOLDER = "folds"
 _DONE_FILE = "folds.txt"

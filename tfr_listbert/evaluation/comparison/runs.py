@@ -18,13 +18,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config
-from tfr_listbert.evaluation.comparison.contents import describe_contents
 from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.metrics import ScoredList
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import DivergedError, InputError
 from tfr_listbert.training.checkpoints import read_progress
+from tfr_listbert.training.contents import describe_contents
 from tfr_listbert.training.ranking import train_ranker
 from tfr_listbert.training.runs import list_fixed_sections, read_ranker
 

@@ -34,19 +34,26 @@ def _digest(files: tuple[tuple[str, str, int, int], ...]) -> str:
     return digest.hexdigest()[:16]
 
 
-def describe_contents(config: Config) -> dict[str, str]:
-    """Returns a hash of the contents behind each setting that names files which decide a run, by the setting.
+def describe_start(config: Config) -> dict[str, str]:
+    """Returns a hash of the tokenizer, and of the weights to start from if there are any, by the setting of each.
 
     Raises:
         InputError: if `encoder.initial` names no run with a checkpoint.
     """
-    contents = {
-        "data.lists": digest_lists(config.data.lists),
-        "text.folder": digest_files(path for path in Path(config.text.folder).glob("*") if path.is_file()),
-    }
+    contents = {"text.folder": digest_files(path for path in Path(config.text.folder).glob("*") if path.is_file())}
     if config.encoder.initial is not None:
         best = find_checkpoint(config.encoder.initial, "best")
         contents["encoder.initial"] = digest_files(best.parent.glob(f"{best.name}.*"))
+    return contents
+
+
+def describe_contents(config: Config) -> dict[str, str]:
+    """Returns a hash of the contents behind each setting that names files which decide a run, by the setting.
+
+    Raises:
+        InputError: as `describe_start`.
+    """
+    contents = {"data.lists": digest_lists(config.data.lists), **describe_start(config)}
     if config.loss.terms:
         contents["teacher.scores"] = digest_lists(config.teacher.scores)
     return contents

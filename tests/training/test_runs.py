@@ -1,0 +1,41 @@
+"""Run folders: a run goes on under the settings and the data that it was begun with, or not at all."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tfr_listbert.rows.profile import RowProfile
+from tfr_listbert.schema import InputError
+from tfr_listbert.training.runs import open_run
+
+PROFILE = RowProfile((10, 25), (25.0,), (12.0,))
+
+
+@pytest.fixture
+def config(tiny_config, tmp_path):
+    """A config whose lists and tokenizer may be changed."""
+    places = {"lists": tmp_path / "lists", "folder": tmp_path / "tokenizer"}
+    shutil.copytree(tiny_config.data.lists, places["lists"])
+    shutil.copytree(tiny_config.text.folder, places["folder"])
+    return dataclasses.replace(
+        tiny_config,
+        data=dataclasses.replace(tiny_config.data, lists=str(places["lists"])),
+        text=dataclasses.replace(tiny_config.text, folder=str(places["folder"])),
+        train=dataclasses.replace(tiny_config.train, run=str(tmp_path / "run")),
+    )
+
+
+def append_byte(path):
+    with open(path, "ab") as file:
+        file.write(b"x")
+
+
+@pytest.mark.parametrize("setting", ["data.lists", "text.folder"])
+def test_a_run_of_data_that_have_changed_is_refused(config, setting):
+    assert open_run(config, lambda: PROFILE) == open_run(config, lambda: PROFILE) == PROFILE
+    folder = Path(config.data.lists if setting == "data.lists" else config.text.folder)
+    append_byte(sorted(folder.glob("train-*" if setting == "data.lists" else "*"))[0])
+    with pytest.raises(InputError, match=f"holds a run of other data: what `{setting}` names has changed since"):
+        open_run(config, lambda: PROFILE)
