@@ -32,6 +32,11 @@ class ApproxLoss(RankingLoss):
         """Checks the temperature."""
         require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
 
+    @property
+    def pair_buffers(self) -> int:
+        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
+        return 6
+
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""
         loss = self.library_class(None, temperature=1.0)
@@ -84,6 +89,11 @@ class GumbelApproxNDCGLoss(ApproxNDCGLoss):
         super().__post_init__()
         require(self.sample_size >= 1, "options.sample_size", "must be >= 1", self.sample_size)
         require(self.gumbel_temperature > 0, "options.gumbel_temperature", "must be > 0", self.gumbel_temperature)
+
+    @property
+    def pair_buffers(self) -> int:
+        """Those of all noisy copies."""
+        return self.sample_size * super().pair_buffers
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""

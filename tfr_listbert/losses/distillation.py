@@ -62,6 +62,11 @@ class DistillationLoss(abc.ABC):
         losses = self.list_losses(lists.shifted() if self.is_shift_invariant else lists)
         return tf.where(has_documents, losses, 0.0)
 
+    @property
+    def pair_buffers(self) -> int:
+        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
+        return 0
+
     @abc.abstractmethod
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B].
@@ -107,6 +112,11 @@ class MarginMSELoss(DistillationLoss):
     def __post_init__(self) -> None:
         """Checks the margin."""
         require(self.min_margin >= 0, "options.min_margin", "must be >= 0", self.min_margin)
+
+    @property
+    def pair_buffers(self) -> int:
+        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
+        return 8
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""

@@ -39,6 +39,11 @@ class PairwiseLoss(RankingLoss):
         require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
         check_lambda_weight(self.lambda_weight, _PAIR_WEIGHTS)
 
+    @property
+    def pair_buffers(self) -> int:
+        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
+        return 8 if self.lambda_weight is None else 16
+
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""
         lists = lists.scaled(self.temperature)

@@ -38,6 +38,11 @@ class RankNetLoss(RankingLoss):
         """Checks the temperature."""
         require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
 
+    @property
+    def pair_buffers(self) -> int:
+        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
+        return 8
+
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""
         loss = losses_impl.PairwiseLogisticLoss(None, lambda_weight=_SquaredLabelDiff())

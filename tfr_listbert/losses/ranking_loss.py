@@ -64,6 +64,11 @@ class RankingLoss(abc.ABC):
         losses = self.list_losses(lists.shifted() if self.is_shift_invariant else lists)
         return tf.where(tf.reduce_any(mask, axis=1), losses, 0.0)
 
+    @property
+    def pair_buffers(self) -> int:
+        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
+        return 0
+
     @abc.abstractmethod
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]; what it gives for a list that is all padding is not used."""

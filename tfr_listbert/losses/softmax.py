@@ -103,6 +103,11 @@ class UniqueSoftmaxLoss(RankingLoss):
         """Checks the temperature."""
         require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
 
+    @property
+    def pair_buffers(self) -> int:
+        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
+        return 8
+
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""
         return sum_losses(losses_impl.UniqueSoftmaxLoss(None), lists.scaled(self.temperature)) * list_weights(lists)
