@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import yaml
 
 from tfr_listbert.config import Config, build_dataclass, read_config
 from tfr_listbert.distillation.students import plan_students
+from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.losses import build_loss
 
 ROOT = Path(__file__).parents[2]
@@ -73,16 +75,48 @@ def test_the_quickstart_ends_with_a_table_an_answer_and_the_tensorboard_command(
     assert "tensorboard --logdir runs/shop" in printed
 
 
-def test_every_script_of_the_readme_runs(finished, environment):
+SHOP_EXPORTS = [  # the simulated shop's in place of one's own
+    "data.options.log=runs/shop/export/search_log.csv.gz",
+    "data.options.catalogue=runs/shop/export/catalogue.csv.gz",
+    "data.options.columns={time: day}",
+    "data.options.catalogue_columns={}",
+]
+
+
+def test_the_steps_from_a_log_of_ones_own_to_a_served_ranker_run(finished, environment):
     folder, _ = finished
-    for script in ("prepare_data", "train_tokenizer", "evaluate", "export"):
-        command = [*find_command(f"python pipelines/{script}.py").split(), *TINY]
+    steps = [line for block in list_blocks("bash") for line in block.splitlines() if "my_shop.yaml" in line]
+    scripts = ["prepare_data", "train_tokenizer", "pretrain", "train", "evaluate", "export"]
+    assert [Path(step.split()[1]).stem for step in steps] == scripts
+    for step in steps:
+        command = [*step.split(" #")[0].split(), *SHOP_EXPORTS, *TINY]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr[-2000:]
-    for script in ("pretrain", "train"):  # the quickstart has run them; here, only that they could be
-        command = find_command(f"python pipelines/{script}.py").split()
-        assert command[:2] == ["python", f"pipelines/{script}.py"]
-        read_config(ROOT / command[2], command[3:])
+    assert (folder / "runs/my_shop/served/my_ranker/1/saved_model.pb").exists()
+
+
+STUDENTS = [  # fewer of them, for the time
+    "distill.losses=[{name: labels, terms: [{loss: softmax_loss, target: labels}]}, "
+    "{name: margin_mse, terms: [{loss: margin_mse_loss}]}]",
+    "distill.learning_rates=[1e-3]",
+]
+
+
+def test_the_quickstarts_ranker_is_distilled_and_its_student_searches_the_catalogue(finished, environment):
+    folder, _ = finished
+    printed = {}
+    student = "train.run=runs/shop/students/margin_mse/rate=0.001"
+    for script, settings in {"distill": STUDENTS, "embed_documents": [student], "export": [student]}.items():
+        command = ["python", f"pipelines/{script}.py", "pipelines/configs/distill_shop.yaml", *settings, *TINY]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
+        assert done.returncode == 0, done.stderr[-2000:]
+        printed[script] = done.stdout
+    row = r"^\| margin_mse \| 0\.001 \| 0\.\d+ .*\| runs/shop/students/margin_mse/rate=0\.001 \|$"
+    assert re.search(row, printed["distill"], re.M)
+    assert "rank_ids orders" in printed["export"]
+    with ReloadedModel(folder / "runs/shop/served/shop_student/1") as model:
+        found = model.ask("search", {"query": ["navy trainers for men"], "results": [10]})
+    assert len(set(found["document_ids"][0])) == 10 and (np.diff(found["scores"][0]) <= 0).all()
 
 
 @contextlib.contextmanager
