@@ -10,6 +10,7 @@ from tfr_listbert.evaluation.comparison.results import System, SystemRun
 from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.evaluation.significance import (
     Luck,
+    Share,
     combine_luck,
     compact_letters,
     estimate_luck,
@@ -18,35 +19,40 @@ from tfr_listbert.evaluation.significance import (
 )
 
 OUTCOME = Outcome(False, "", 0.5, 1, (), 10, 1.0)
-LOSSES, SEEDS, QUERIES = 4, 3, 40
+QUERIES = 40
 SAMPLE, SOAK = 150, 1000
 
 
-def simulate(generator, planted=0.0, run_deviation=0.02, worst_deviation=None):
-    """Metrics of losses that differ by nothing but luck, of queries and of runs; the last is planted to be lower."""
+def simulate(generator, planted=0.0, run_deviation=0.02, worst_deviation=None, losses=4, seeds=3, shared=0.0):
+    """Metrics of losses that differ by nothing but luck, of queries and of runs; the last is planted to be lower.
+
+    `shared` is the fraction of a run's luck, as variance, that its seed gives to all losses alike.
+    """
     difficulty = generator.normal(0.6, 0.2, QUERIES)
+    of_seeds = generator.normal(0, 1, seeds) * np.sqrt(shared)
     systems = []
-    for number in range(LOSSES):
+    for number in range(losses):
         taste = generator.normal(0, 0.05, QUERIES)  # what a loss makes of a query, in every run
         deviation = worst_deviation if worst_deviation and number == 0 else run_deviation
         runs = []
-        for seed in range(SEEDS):
-            luck = generator.normal(0, deviation)
+        for seed in range(seeds):
+            luck = deviation * (of_seeds[seed] + generator.normal(0, 1) * np.sqrt(1 - shared))
             values = difficulty + taste + luck + generator.normal(0, 0.05, QUERIES)
-            values = values - (planted if number == LOSSES - 1 else 0.0)
+            values = values - (planted if number == losses - 1 else 0.0)
             runs.append(SystemRun(seed, (), (OUTCOME,), (), {"ndcg_10": values}))
         systems.append(System(f"loss_{number}", Row(f"loss_{number}", None, ()), tuple(runs)))
     return systems
 
 
-def count_rejections(experiments, **options):
+def count_rejections(experiments, losses=4, **options):
     """Returns in how many experiments any pair is told apart, and in how many the planted one from the best."""
     any_pair = planted_pair = 0
     for number in range(experiments):
-        board = rank_systems(simulate(np.random.default_rng(number), **options), "ndcg_10", 400, number)
+        systems = simulate(np.random.default_rng(number), losses=losses, **options)
+        board = rank_systems(systems, "ndcg_10", 400, number)
         any_pair += bool((board.p_values <= 0.05).any())
         p_values = {standing.system.name: standing.p for standing in board.standings}
-        planted_pair += p_values[f"loss_{LOSSES - 1}"] <= 0.05
+        planted_pair += p_values[f"loss_{losses - 1}"] <= 0.05
     return any_pair, planted_pair
 
 
@@ -54,8 +60,9 @@ def binomial_limit(experiments):
     return scipy.stats.binom.ppf(0.99, experiments, 0.05)
 
 
-def test_noise_of_runs_and_queries_is_rarely_called_a_difference_in_a_sample():
-    assert count_rejections(SAMPLE)[0] <= binomial_limit(SAMPLE)
+@pytest.mark.parametrize("options", [{}, {"run_deviation": 0.1, "worst_deviation": 0.4}])
+def test_noise_of_runs_and_queries_is_rarely_called_a_difference_in_a_sample(options):
+    assert count_rejections(SAMPLE, **options)[0] <= binomial_limit(SAMPLE)
 
 
 @pytest.mark.soak
@@ -65,12 +72,31 @@ def test_noise_of_runs_and_queries_is_rarely_called_a_difference(run_deviation):
 
 
 @pytest.mark.soak
-def test_a_loss_of_wild_runs_makes_no_differences_of_noise():
-    assert count_rejections(SOAK, worst_deviation=0.2)[0] <= binomial_limit(SOAK)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"worst_deviation": 0.2},
+        {"run_deviation": 0.1, "worst_deviation": 0.4},
+        {"run_deviation": 0.2, "worst_deviation": 0.8},
+        {"run_deviation": 0.1, "worst_deviation": 0.4, "shared": 0.5},
+        {"losses": 6, "seeds": 2, "run_deviation": 0.1, "worst_deviation": 0.5},
+        {"losses": 6, "seeds": 2, "run_deviation": 0.1, "worst_deviation": 1.0},
+        {"losses": 2, "run_deviation": 0.1, "worst_deviation": 0.6},
+    ],
+)
+def test_a_loss_of_wild_runs_makes_no_differences_of_noise(options):
+    assert count_rejections(SOAK, **options)[0] <= binomial_limit(SOAK)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("shared", [0.5, 0.9])
+def test_luck_that_a_seed_gives_to_all_losses_makes_no_differences(shared):
+    assert count_rejections(SOAK, run_deviation=0.1, shared=shared)[0] <= binomial_limit(SOAK)
 
 
 def test_a_planted_difference_is_found():
-    assert count_rejections(30, planted=0.12)[1] >= 28
+    assert count_rejections(30, planted=0.2)[1] >= 28
+    assert count_rejections(30, planted=0.12)[1] >= 22
 
 
 def test_a_loss_of_wild_runs_does_not_hide_the_differences_of_others():
@@ -92,12 +118,12 @@ def test_a_test_over_queries_alone_takes_the_luck_of_runs_for_a_difference():
     assert rejected > 15  # why runs must have a part in the test
 
 
-def test_without_a_part_of_queries_it_is_the_t_test():
+def test_without_a_part_of_queries_it_is_welchs_t_test():
     runs = [[0.50, 0.53, 0.52], [0.58, 0.56, 0.57]]
     luck = combine_luck(*estimate_luck(runs), (3, 3))
     queries = 20_000  # so many that flips of a constant add nothing
     p = paired_run_test(np.full(queries, np.mean(runs[0])), np.full(queries, np.mean(runs[1])), luck, 4000, 1)
-    expected = scipy.stats.ttest_ind(*runs).pvalue
+    expected = scipy.stats.ttest_ind(*runs, equal_var=False).pvalue
     assert abs(p - expected) < 5 * np.sqrt(expected / 4000)
 
 
@@ -107,16 +133,46 @@ def test_without_luck_it_is_the_randomization_test():
 
 
 def test_the_pooled_luck_is_the_error_of_an_analysis_of_variance():
-    runs = np.random.default_rng(1).normal(0.5, 0.1, [5, 4])
+    runs = np.random.default_rng(0).normal(0.5, 0.1, [5, 4])
     means = runs.mean(axis=1)
     f_value = scipy.stats.f_oneway(*runs).statistic
     expected = np.sqrt(4 * means.var(ddof=1) / f_value)
-    assert {(round(luck.deviation, 12), luck.degrees) for luck in estimate_luck(runs)} == {(round(expected, 12), 15)}
+    assert {round(luck.deviation, 12) for luck in estimate_luck(runs)} == {round(expected, 12)}
+
+
+def test_degrees_of_a_pool_by_hand():
+    # Squares 0.02, 0.02, 0.045 of 1 degree each: 0.085² / (0.02² + 0.02² + 0.045²) degrees.
+    first, second, third = estimate_luck([[0.1, 0.3], [0.5, 0.7], [0.1, 0.4]])
+    degrees = pytest.approx(0.007225 / 0.002825)
+    assert first == second == third and first.deviation**2 == pytest.approx(0.085 / 3) and first.degrees == degrees
+    # The difference of two of them over 2 runs each: the same estimate, so no degrees more.
+    luck = combine_luck(first, second, (2, 2))
+    assert luck.deviation**2 == pytest.approx(0.085 / 3) and luck.degrees == degrees
+
+
+def test_a_loss_that_seems_to_vary_more_has_its_own_luck_and_a_part_in_that_of_others():
+    # Squares 0.02, 0.02, 0.18 of 1 degree each: pooled variance 0.22/3, that of the third more than twice that.
+    first, second, third = estimate_luck([[0.1, 0.3], [0.5, 0.7], [0.1, 0.7]])
+    assert first == second and first.deviation**2 == pytest.approx(0.22 / 3)
+    assert third.deviation**2 == pytest.approx(0.18) and third.degrees == pytest.approx(1)
+    # With the third: 0.01/3 + 0.01/3 + (0.09 + 0.18/6), over 1 degree each.
+    luck = combine_luck(first, third, (2, 2))
+    variance = 0.02 / 3 + 0.12
+    assert luck.deviation**2 == pytest.approx(variance)
+    assert luck.degrees == pytest.approx(variance**2 / (2 * (0.01 / 3) ** 2 + 0.12**2))
+
+
+def test_a_clear_outlier_has_no_part_in_the_luck_of_others():
+    calm = [[0.5, 0.5001, 0.5002], [0.6, 0.6001, 0.6002], [0.7, 0.7001, 0.7002]]
+    lucks = estimate_luck([*calm, [0.1, 0.9, 0.5]])
+    assert {share.loss for luck in lucks[:3] for share in luck.shares} == {0, 1, 2}
+    assert [share.loss for share in lucks[3].shares] == [3]
 
 
 def test_luck_of_its_own_is_combined_as_welch_does():
     first, second = [0.1, 0.5, 0.3, 0.9], [0.60, 0.61, 0.59]
-    lucks = [Luck(float(np.std(runs, ddof=1)), len(runs) - 1) for runs in (first, second)]
+    own = [Share(loss, float(np.var(runs, ddof=1)), len(runs) - 1) for loss, runs in enumerate((first, second))]
+    lucks = [Luck((share,)) for share in own]
     luck = combine_luck(*lucks, (4, 3))
     result = scipy.stats.ttest_ind(first, second, equal_var=False)
     t_value = (np.mean(first) - np.mean(second)) / luck.deviation
@@ -125,7 +181,8 @@ def test_luck_of_its_own_is_combined_as_welch_does():
 
 def test_what_is_not_trained_and_what_ran_once_have_no_luck_of_their_own():
     assert estimate_luck([[0.4], [0.6], []]) == [Luck(), Luck(), Luck()]
-    assert combine_luck(Luck(0.1, 4), Luck(), (4, 0)) == Luck(0.05, 4)
+    luck = combine_luck(Luck((Share(0, 0.01, 4),)), Luck(), (4, 0))
+    assert (luck.deviation, luck.degrees) == (pytest.approx(0.05), pytest.approx(4))
     assert combine_luck(Luck(), Luck(), (0, 0)) == Luck()
 
 

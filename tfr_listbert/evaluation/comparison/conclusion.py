@@ -37,15 +37,13 @@ def describe_population(board: Leaderboard, systems: Sequence[System]) -> str:
         queries = f"The tests hold for other queries like the {board.queries} test queries, not for another shop."
     if luck.degrees:
         own = [
-            one.system.name
-            for one, has in zip(board.standings, board.luck, strict=True)
-            if has.degrees not in (0, luck.degrees)
+            one.system.name for one, has in zip(board.standings, board.luck, strict=True) if has.shares and has != luck
         ]
-        apart = f" {_join(own)} clearly varies more and is tested with a spread of its own." if own else ""
+        apart = f" {_join(own)} varied more in these runs and is tested with a spread of its own." if own else ""
         runs = (
             "They hold for other runs, too, as far as the losses share one spread from run to run, which is "
-            f"{luck.deviation:.4f}, pooled with {luck.degrees:g} degrees of freedom.{apart} {seeds} seeds of one loss "
-            "are too few for a claim on that loss's own spread, or on its best or worst seed."
+            f"{luck.deviation:.4f}, pooled, with about {luck.degrees:.1f} degrees of freedom.{apart} {seeds} seeds of "
+            "one loss are too few for a claim on that loss's own spread, or on its best or worst seed."
         )
     else:
         runs = "They hold for these very runs alone: with one seed nothing is known of another run of the same loss."

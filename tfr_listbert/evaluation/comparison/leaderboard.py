@@ -73,7 +73,7 @@ class Leaderboard:
     @property
     def pooled_luck(self) -> Luck:
         """The luck that all losses share but those that vary more; none where it is not known."""
-        return max(self.luck, key=lambda luck: luck.degrees, default=Luck())
+        return max(self.luck, key=lambda luck: len(luck.shares), default=Luck())
 
     @property
     def pairs(self) -> int:
