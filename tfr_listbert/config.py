@@ -532,6 +532,8 @@ class ExportConfig:
     """Whether `score_tokens` becomes an ONNX model too, `assets.extra/score_tokens.onnx`; needs the extra `onnx`."""
     force: bool = False
     """Whether a version becomes `stable` although it is significantly worse than the current one; its card says so."""
+    license: str = "not stated"
+    """Licence of the weights, as the model card gives it."""
 
     def __post_init__(self) -> None:
         """Checks name, version and lengths."""
