@@ -107,9 +107,11 @@ _STATUSES = (
         answer={"model_spec": {"name": MODEL, "version": "1"}},
     ),
     _get("metadata by label", f"/v1/models/{MODEL}/labels/stable/metadata", answer={"model_spec": {"version": "1"}}),
-    _get("status by version and label", f"/v1/models/{MODEL}/versions/1/labels/stable", 400, error="Malformed"),
-    _get(
-        "metadata by version and label", f"/v1/models/{MODEL}/versions/1/labels/stable/metadata", 400, error="Malformed"
+    *(
+        _get(
+            f"{what} by version and label", f"/v1/models/{MODEL}/versions/1/labels/stable{end}", 400, error="Malformed"
+        )
+        for what, end in {"status": "", "metadata": "/metadata"}.items()
     ),
     _get("metadata of an unknown model", "/v1/models/nobody/metadata", 404, error="Servable not found"),
     _get("metadata of an unknown label", f"/v1/models/{MODEL}/labels/nothing/metadata", 400, error="Unrecognized"),
