@@ -22,12 +22,11 @@ from tfr_listbert.lists.readers.request import Reader, ReadRequest, Step
 from tfr_listbert.lists.rejections import Rejections
 from tfr_listbert.lists.selection import Selection
 from tfr_listbert.lists.splits import QuerySet, Splitter, mark_seen
-from tfr_listbert.lists.statistics import SplitStatistics, format_summary
+from tfr_listbert.lists.statistics import STATISTICS_FILE, SplitStatistics, format_summary
 from tfr_listbert.registry import READERS
 from tfr_listbert.schema import SPLITS, Document, InputError, RankedList
 
 BM25_FEATURE = "bm25"
-STATISTICS_FILE = "stats.json"
 REJECTED_FILE = "rejected.csv"
 
 

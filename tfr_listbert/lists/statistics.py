@@ -10,6 +10,14 @@ from typing import Any
 from tfr_listbert.lists.splits import QuerySet
 from tfr_listbert.schema import Document, RankedList
 
+STATISTICS_FILE = "stats.json"
+"""File in a folder of lists that holds their statistics."""
+
+
+def join_row(query: str, document: Document) -> str:
+    """Returns the text of a row: the query and all fields."""
+    return " ".join((query, *document.fields.values()))
+
 
 class Distribution:
     """Whole numbers, counted."""
@@ -100,7 +108,7 @@ class SplitStatistics:
             self._add_document(ranked_list.query, document)
 
     def _add_document(self, query: str, document: Document) -> None:
-        row = " ".join((query, *document.fields.values()))
+        row = join_row(query, document)
         self._words.add(len(row.split()))
         self._bytes.add(len(row.encode()))
         self._rows += 1
@@ -147,9 +155,9 @@ def _format_split(split: str, described: Mapping[str, Any]) -> list[str]:
         f"{split}: {described['lists']:,} lists, {described['rows']:,} rows; "
         f"{described['without_relevant_document']:,} lists without a relevant document, "
         f"{described['with_equal_labels']:,} with equal labels",
-        *(f"  {name.replace('_', ' ')}: {_format(described[name])}" for name in _DISTRIBUTIONS),
+        *(f"  {name.replace('_', ' ')}: {format_values(described[name])}" for name in _DISTRIBUTIONS),
         f"  labels: {labels}",
-        *(f"  {name}: {_format(values)}" for name, values in described["features"].items()),
+        *(f"  {name}: {format_values(values)}" for name, values in described["features"].items()),
     ]
     if split == "test":
         lines += [f"  {_format_unseen(kind, described[kind])}" for kind in ("queries", "searches")]
@@ -159,7 +167,8 @@ def _format_split(split: str, described: Mapping[str, Any]) -> list[str]:
 _DISTRIBUTIONS = ("documents_per_list", "words_per_row", "bytes_per_row")
 
 
-def _format(values: Mapping[str, float]) -> str:
+def format_values(values: Mapping[str, float]) -> str:
+    """Returns named numbers, such as those of a distribution, to read."""
     return ", ".join(f"{name} {value:,.4g}" for name, value in values.items())
 
 

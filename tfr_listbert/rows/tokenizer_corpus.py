@@ -10,6 +10,7 @@ from tfr_listbert.config import Config, FieldConfig, require
 from tfr_listbert.lists.elwc import list_shards, read_lists
 from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
 from tfr_listbert.rows.tested_queries import find_tested_splits
+from tfr_listbert.rows.token_statistics import add_token_statistics
 from tfr_listbert.text.tokenizer import train_tokenizer
 
 
@@ -45,6 +46,8 @@ def _read_corpus_texts(config: Config, folder: Path) -> Iterator[str]:
 def train_configured_tokenizer(config: Config) -> None:
     """Trains the tokenizer on the texts that `text.train_on` names and writes it to `text.folder`.
 
+    The statistics of the lists get the tokens per row that it makes of them.
+
     Raises:
         InputError: as `read_texts` or `read_corpus`, and `train_tokenizer`; if no text is left; and if the tokenizer's
             kind is not one that is trained here.
@@ -63,5 +66,6 @@ def train_configured_tokenizer(config: Config) -> None:
             texts = _read_corpus_texts(config, Path(folder))
         else:
             texts = read_texts(config.data.lists, text.fields, "train" not in find_tested_splits(config.data))
-        train_tokenizer(texts, text.folder, text.vocabulary_size, text.lowercase)
+        tokenizer = train_tokenizer(texts, text.folder, text.vocabulary_size, text.lowercase)
     print(f"Wrote a tokenizer of {text.vocabulary_size} pieces to {text.folder}.")
+    add_token_statistics(config.data.lists, tokenizer)
