@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import json
 import math
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -191,13 +193,16 @@ def write_bad(tmp_path):
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_bad_input_is_answered_and_nothing_is_written(write_bad, tmp_path, case):
+def test_the_script_answers_bad_input_with_exit_code_2_and_writes_nothing(
+    write_bad, tmp_path, monkeypatch, capsys, case
+):
     files, message = BAD_FILES[case]
-    _, path = write_bad(files)
-    config = build_dataclass(Config, json.loads(Path(path).read_text()), "")
-    with pytest.raises(InputError, match=message):
-        prepare_data(config)
-    assert not any((tmp_path / "out").iterdir()) if (tmp_path / "out").exists() else True
+    monkeypatch.setattr("sys.argv", write_bad(files))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert ended.value.code == 2
+    assert re.search(f"error: (.|\n)*{message}", capsys.readouterr().err)
+    assert list((tmp_path / "out").glob("*")) == []
 
 
 def test_bad_input_leaves_earlier_lists_as_they_were(prepare, tmp_path):
@@ -210,14 +215,14 @@ def test_bad_input_leaves_earlier_lists_as_they_were(prepare, tmp_path):
 
 
 @pytest.mark.parametrize("case", ["wrong column", "negative counts"])
-def test_the_script_answers_bad_input_with_one_message_and_exit_code_2(write_bad, tmp_path, case):
+def test_a_process_answers_bad_input_with_one_message_and_exit_code_2(write_bad, tmp_path, case):
     files, _ = BAD_FILES[case]
     ended = subprocess.run(
         [sys.executable, *write_bad(files)], capture_output=True, text=True, timeout=120, check=False
     )
     assert ended.returncode == 2
     assert "error: " in ended.stderr and "Traceback" not in ended.stderr
-    assert not any((tmp_path / "out").iterdir()) if (tmp_path / "out").exists() else True
+    assert list((tmp_path / "out").glob("*")) == []
 
 
 def test_a_reader_that_does_not_exist_is_answered_with_those_that_do(prepare):
