@@ -1,25 +1,27 @@
 """Peak memory of a training step on one long list, beside what the planner expects.
 
-Usage: python -m benchmarks.memory
+Usage: python -m benchmarks.memory [--one LOSS DOCUMENTS]
 
 `mini`, rows of 64 tokens, chunks of at most 4,096 tokens, for lists of 500, 1,000 and 2,000 documents, each in a
-process of its own; with --one DOCUMENTS makes the step of such a list and prints a JSON object. Prints a Markdown
-table.
+process of its own: with a loss over pairs of documents, and with one without, whose memory is that of the encoder. With
+--one makes the step of such a list and prints a JSON object. Prints Markdown tables.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.tables import describe_machine
-from tfr_listbert.config import TrainConfig
+from benchmarks.tables import Claim, describe_machine, format_claims
+from tfr_listbert.config import ModelConfig, TrainConfig
 from tfr_listbert.encoders.roberta import SIZES, RobertaEncoder
 from tfr_listbert.losses import build_loss
 from tfr_listbert.models.ranker import RowScorer, build_ranker
@@ -31,7 +33,9 @@ from tfr_listbert.training.trainer import TrainingModel
 
 ROW_TOKENS, CHUNK_TOKENS, VOCABULARY = 64, 4096, 8000
 LENGTHS = (500, 1000, 2000)
-LOSS = "approx_ndcg_loss"
+PAIRS, NO_PAIRS = "approx_ndcg_loss", "softmax_loss"
+PEAK_GOAL, GROWTH_GOAL = 2.0, 1.1
+"""GiB of the process at the longest list; times that of the shortest list, without a loss over pairs."""
 
 
 def read_status(name: str) -> int:
@@ -54,40 +58,82 @@ def build_batch(documents: int) -> dict[str, tf.Tensor]:
     }
 
 
-def measure_step(documents: int) -> dict[str, int]:
-    """Returns the peak of a step, above what the process had before the model was built and at all, and the plan."""
+def build_signature() -> dict[str, tf.TypeSpec]:
+    """Returns the specs of such batches of any length."""
+    specs = {
+        name: tf.TensorSpec([None] * value.shape.rank, value.dtype)
+        for name, value in build_batch(2).items()
+        if name not in ("tokens", "features")
+    }
+    tokens = tf.RaggedTensorSpec([None, None], tf.int32, row_splits_dtype=tf.int64)
+    return {**specs, "tokens": tokens, "features": tf.TensorSpec([None, 0], tf.float32)}
+
+
+def measure_step(key: str, documents: int) -> dict[str, int]:
+    """Returns the peak of a step at all and above what the process had before the model was built, and the plan."""
     make_repeatable(1)
     before = read_status("VmRSS")
     encoder = RobertaEncoder(VOCABULARY, SIZES["mini"])
     network = build_ranker(RowScorer(encoder, (ROW_TOKENS,), max_tokens=CHUNK_TOKENS))
     train = TrainConfig(batch_lists=1, max_tokens_in_memory=CHUNK_TOKENS)
-    loss = build_loss(LOSS, {})
+    loss = build_loss(key, {})
     model = TrainingModel(network, build_objective([LossTerm(loss)]), 1, 1.0)
     model.compile(optimizer=build_optimizer(train, 100))
+    step = tf.function(model.train_step, input_signature=[build_signature()])
+    step(build_batch(8))  # tracing, and the optimizer's moments
     batch = build_batch(documents)
-    step = tf.function(model.train_step)
-    step(batch)
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
     step(batch)
     peak = read_status("VmHWM")
-    plan = plan_memory(train, SIZES["mini"], VOCABULARY, [loss], documents, ROW_TOKENS)
-    return {"documents": documents, "whole": peak, "step": peak - before, "planned": plan.total}
+    plan = plan_memory(train, SIZES["mini"], VOCABULARY, [loss], documents, ROW_TOKENS, ModelConfig())
+    return {"loss": key, "documents": documents, "whole": peak, "step": peak - before, "planned": plan.total}
+
+
+def measure_apart(key: str, documents: int) -> dict[str, int]:
+    """Returns what `measure_step` does, from a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.memory", "--one", key, str(documents)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def format_peaks(answers: Sequence[Mapping[str, int]]) -> str:
+    """Returns a Markdown table of peaks in GiB, and measured over planned."""
+    lines = [
+        "| loss | documents | peak of the process, GiB | of it the step | planned | step / plan |",
+        "|---|---|---|---|---|---|",
+    ]
+    for answer in answers:
+        numbers = " | ".join(f"{answer[name] / 2**30:.2f}" for name in ("whole", "step", "planned"))
+        ratio = answer["step"] / answer["planned"]
+        lines.append(f"| {answer['loss']} | {answer['documents']:,} | {numbers} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
+def build_claims(answers: Sequence[Mapping[str, int]]) -> list[Claim]:
+    """Returns the peak at the longest list, and how that of the encoder grows from the shortest to the longest."""
+    own = {name: [answer for answer in answers if answer["loss"] == name] for name in (PAIRS, NO_PAIRS)}
+    whole, first, last = own[PAIRS][-1], own[NO_PAIRS][0], own[NO_PAIRS][-1]
+    peak = f"peak of the process, {PAIRS}, {whole['documents']:,} documents"
+    growth = f"step without a loss over pairs, {last['documents']:,} documents against {first['documents']:,}"
+    return [
+        Claim(peak, [whole["whole"] / 2**30], ".2f", PEAK_GOAL, is_ceiling=True, unit=" GiB"),
+        Claim(growth, [last["step"] / first["step"]], ".2f", GROWTH_GOAL, is_ceiling=True, unit=" times"),
+    ]
 
 
 def main() -> None:
     """Measures and prints."""
-    if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(measure_step(int(sys.argv[2]))))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--one", nargs=2, metavar=("LOSS", "DOCUMENTS"))
+    settings = parser.parse_args()
+    if settings.one:
+        print(json.dumps(measure_step(settings.one[0], int(settings.one[1]))))
         return
-    print(f"A training step of `mini` on one list of rows of {ROW_TOKENS} tokens, {LOSS}; {describe_machine()}\n")
-    print("| documents | peak of the process, GiB | of it the step, GiB | planned, GiB |\n|---|---|---|---|")
-    for documents in LENGTHS:
-        command = [sys.executable, "-m", "benchmarks.memory", "--one", str(documents)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        answer = json.loads(done.stdout.splitlines()[-1])
-        numbers = (f"{answer[name] / 2**30:.2f}" for name in ("whole", "step", "planned"))
-        print(f"| {documents:,} | {' | '.join(numbers)} |", flush=True)
+    answers = [measure_apart(key, documents) for key in (PAIRS, NO_PAIRS) for documents in LENGTHS]
+    print(f"A training step of `mini` on one list of rows of {ROW_TOKENS} tokens; {describe_machine()}\n")
+    print(format_peaks(answers) + "\n")
+    print(format_claims(build_claims(answers)))
 
 
 if __name__ == "__main__":

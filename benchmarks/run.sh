@@ -1,12 +1,37 @@
 #!/usr/bin/env bash
-# Runs the benchmarks of training, scoring and memory one after the other and puts their tables into benchmarks/RESULTS.md.
-set -euo pipefail
+# Runs the benchmarks named, or all, one after the other: bash benchmarks/run.sh [training scoring ...]
+# Each table goes into runs/benchmarks/tables/, and those that are there into benchmarks/RESULTS.md; a benchmark that
+# fails leaves the table of its last good run and makes this script fail in the end.
+set -uo pipefail
 cd "$(dirname "$0")/.."
-results=$(mktemp)
-trap 'rm -f "$results"' EXIT
-echo "# Results of \`make bench\`" > "$results"
-for command in "training benchmarks/training.yaml" "scoring benchmarks/training.yaml" memory; do
-    printf '\n`python -m benchmarks.%s`\n\n' "$command" >> "$results"
-    .venv/bin/python -m benchmarks.$command | tee -a "$results"
+declare -A arguments=(
+    [training]="benchmarks/training.yaml"
+    [reading]="benchmarks/training.yaml"
+    [scoring]="benchmarks/training.yaml"
+    [memory]=""
+    [pretraining]="benchmarks/pretraining.yaml"
+    [latency]=""
+    [serving]="runs/benchmarks/export/ranker"  # which scoring exports
+)
+order=(training reading scoring memory pretraining latency serving)
+tables=runs/benchmarks/tables
+mkdir -p "$tables"
+failed=()
+for name in "${@:-${order[@]}}"; do
+    command="python -m benchmarks.$name ${arguments[$name]}"
+    echo "== $command" >&2
+    if { printf '## `%s`\n\n' "${command% }" && .venv/bin/$command; } > "$tables/$name.partial"; then
+        mv "$tables/$name.partial" "$tables/$name.md"
+        tail -n +3 "$tables/$name.md"
+    else
+        failed+=("$name")
+    fi
 done
-cp "$results" benchmarks/RESULTS.md
+{
+    echo '# Results of `make bench`'
+    for name in "${order[@]}"; do
+        [ -e "$tables/$name.md" ] && printf '\n' && cat "$tables/$name.md"
+    done
+} > "$tables/all.partial"
+mv "$tables/all.partial" benchmarks/RESULTS.md
+[ ${#failed[@]} -eq 0 ] || { echo "Failed: ${failed[*]}; their output is in $tables/*.partial." >&2; exit 1; }

@@ -3,129 +3,176 @@
 Usage: python -m benchmarks.scoring benchmarks/training.yaml [section.key=value ...]
 
 All score the same texts with random weights of the config's size in float32, in turns, each peer at the best of several
-batch sizes and thread counts. Ours is the graph that an export has: tokenizer, packing, encoder and head. Prints a
-Markdown table of medians and ranges, and the useful work as a share of the matrix-product peak of the same rounds.
+batch sizes, thread counts and graphs. Ours is an export, written to runs/benchmarks/export/ranker by the steps of
+pipelines/export.py and reloaded. Prints Markdown tables of medians and ranges, and the useful work as a share of the
+matrix-product peak of the same rounds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
+import os
+import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.environments import build_environment
-from benchmarks.flops import count_forward_flops, measure_peak
-from benchmarks.peers import start_peer
-from benchmarks.tables import describe_machine, format_spread
-from benchmarks.training import HERE, write_lists
+from benchmarks.environments import FOLDER, build_environment
+from benchmarks.flops import count_forward_flops, share_of_peak, start_peak_meter
+from benchmarks.peers import Choice, choose_best, start_peer
+from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
+from benchmarks.training import HERE, share_lists
 from tfr_listbert.config import Config
 from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.export.bundle import export_ranker
+from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.rows.dataset import RowBatcher, build_dataset
 from tfr_listbert.rows.profile import measure_rows
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
-from tfr_listbert.training.runs import build_batcher, build_run_ranker
+from tfr_listbert.training.checkpoints import RunCheckpoints
+from tfr_listbert.training.runs import build_batcher, build_run_ranker, open_run
 
 DOCUMENTS = 100
 ROUNDS = 7
 ROUND_SECONDS = 3.0
-OURS = "tfr_listbert"
+CHOICE_SECONDS = 1.5
+EXPORT = FOLDER / "export"
+OURS, CROSS_ENCODER, ONNX = "tfr_listbert", "CrossEncoder.predict", "ONNX Runtime, sorted by length"
+GOALS = {CROSS_ENCODER: 2.5, ONNX: 1.8}
+PEAK_GOAL = 0.65
 
-Timer = Callable[[], dict[str, float]]
-"""Scores for a round; says the median `seconds` of a list."""
+Timer = Callable[[float], dict[str, float]]
+"""Scores for so many seconds; says the median `seconds` of a list."""
 
 
 def measure(config: Config) -> None:
     """Measures and prints."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         batcher = build_batcher(config, read_tokenizer(config.text.folder))
-        write_lists(config, batcher, Path(folder))
-        timers = {OURS: build_timer(config, batcher, Path(folder)), **start_peers(config, batcher, Path(folder), stack)}
-        rounds, peaks = [], []
+        model = stack.enter_context(ReloadedModel(export_untrained(config, batcher)))
+        shared, _ = share_lists(config, batcher, Path(folder))
+        query, titles = read_texts(shared.folder)
+        lengths = pack(batcher, query, titles)
+        choices, about = choose_peers(config, batcher, shared.folder, stack)
+        timers = {OURS: build_timer(model, batcher, query, titles)}
+        timers |= {name: choice.measure for name, choice in choices.items()}
+        measure_peak = start_peak_meter(stack)
+        rounds, peaks = [], [measure_peak()]
         for _ in range(ROUNDS):
+            rounds.append({name: score(ROUND_SECONDS) for name, score in timers.items()})
             peaks.append(measure_peak())
-            rounds.append({name: score() for name, score in timers.items()})
-    print(format_table(config, rounds, peaks))
+    tokens = {name: about["scored_tokens"] for name in timers} | {OURS: float(lengths.mean())}
+    print(
+        f"Scoring {len(titles)} documents of a query, {config.encoder.size}, {ROUNDS} rounds of {ROUND_SECONDS:.0f} s "
+        f"in turns; {describe_machine(about['versions'])}\n"
+    )
+    print(format_times(rounds, {name: choice.label for name, choice in choices.items()}, tokens) + "\n")
+    print(format_claims(build_claims(rounds, peaks, count_forward_flops(lengths, resolve_shape(config.encoder)))))
+    print(f"\nMatrix-product peak, oneDNN on or off: {format_spread([peak / 1e9 for peak in peaks], '.0f')} GFLOP/s.")
 
 
-def build_timer(config: Config, batcher: RowBatcher, folder: Path) -> Timer:
-    """Returns the timer of this package's scorer."""
+def export_untrained(config: Config, batcher: RowBatcher) -> Path:
+    """Exports a ranker with random weights as a trained one is exported; returns the version's folder."""
+    shutil.rmtree(EXPORT, ignore_errors=True)
+    config = dataclasses.replace(
+        config,
+        train=dataclasses.replace(config.train, run=str(EXPORT / "run")),
+        export=dataclasses.replace(config.export, output=str(EXPORT), name="ranker", version=1),
+    )
     measured = build_dataset(config.data.lists, "train", batcher, config.evaluate.batch_lists)
-    profile = measure_rows(measured, config.model.features, config.model.buckets, config.text.row_tokens)
-    row_scorer = build_run_ranker(config, batcher, profile).row_scorer
+    widths = (config.model.features, config.model.buckets, config.text.row_tokens)
+    ranker = build_run_ranker(config, batcher, open_run(config, lambda: measure_rows(measured, *widths)))
+    RunCheckpoints(config.train.run, ranker.row_scorer.list_objects(), tf.keras.optimizers.Adam()).save_best(1)
+    with contextlib.redirect_stdout(sys.stderr):
+        export_ranker(config)
+    return EXPORT / "ranker" / "1"
+
+
+def read_texts(folder: Path) -> tuple[str, list[str]]:
+    """Returns the query and the documents that are scored."""
     lists = [json.loads(line) for line in (folder / "lists.jsonl").read_text(encoding="utf-8").splitlines()]
-    documents = [text for one in lists for text in one["documents"]][:DOCUMENTS]
-    query, titles = tf.constant([lists[0]["query"]]), tf.constant([documents])
+    return lists[0]["query"], [text for one in lists for text in one["documents"]][:DOCUMENTS]
 
-    def pack(query: tf.Tensor, titles: tf.Tensor) -> tf.RaggedTensor:
-        return batcher.packer.pack(query, {batcher.fields[0]: titles}, tf.ones(tf.shape(titles), tf.bool))
 
-    @tf.function
-    def score(query: tf.Tensor, titles: tf.Tensor) -> tf.Tensor:
-        return row_scorer(pack(query, titles), tf.zeros([tf.size(titles), 0]), training=False)
+def pack(batcher: RowBatcher, query: str, titles: Sequence[str]) -> np.ndarray:
+    """Returns the tokens of each row."""
+    documents = {batcher.fields[0]: tf.constant([titles])}
+    return (
+        batcher.packer.pack(tf.constant([query]), documents, tf.ones([1, len(titles)], tf.bool)).row_lengths().numpy()
+    )
 
-    work = count_forward_flops(pack(query, titles).row_lengths().numpy(), resolve_shape(config.encoder))
-    score(query, titles)
 
-    def measure_round() -> dict[str, float]:
+def build_timer(model: ReloadedModel, batcher: RowBatcher, query: str, titles: Sequence[str]) -> Timer:
+    """Returns the timer of the reloaded export."""
+    (field,) = batcher.fields
+    inputs = {"query": [query], field: [list(titles)]}
+    model.ask("serving_default", inputs)
+
+    def measure_round(seconds: float) -> dict[str, float]:
         times, started = [], time.perf_counter()
-        while time.perf_counter() - started < ROUND_SECONDS:
+        while time.perf_counter() - started < seconds:
             before = time.perf_counter()
-            score(query, titles).numpy()
+            model.ask("serving_default", inputs)
             times.append(time.perf_counter() - before)
-        return {"seconds": float(np.median(times)), "work": work}
+        return {"seconds": float(np.median(times))}
 
     return measure_round
 
 
-def start_peers(config: Config, batcher: RowBatcher, folder: Path, stack: contextlib.ExitStack) -> dict[str, Timer]:
-    """Returns the peers' timers at their best settings, in one process that ends with `stack`."""
-    shape = dataclasses.asdict(resolve_shape(config.encoder))
-    settings = json.dumps({**shape, "vocabulary_size": batcher.packer.tokenizer.vocabulary_size})
+def choose_peers(
+    config: Config, batcher: RowBatcher, folder: Path, stack: contextlib.ExitStack
+) -> tuple[dict[str, Choice], dict[str, Any]]:
+    """Returns the peers at their best settings, in one process that ends with `stack`, and what it says of itself."""
+    sizes = dataclasses.asdict(resolve_shape(config.encoder))
+    sizes["vocabulary_size"] = batcher.packer.tokenizer.vocabulary_size
     python = build_environment(HERE / "requirements_sentence_transformers.txt")
-    ask = start_peer([python, HERE / "sentence_transformers_peer.py", folder / "lists.jsonl", settings], stack)
-
-    def choose_best(name: str) -> Timer:
-        choices = [f"{rows} {threads}" for rows in (16, 32, 100) for threads in (1, 2)]
-        best = min(choices, key=lambda choice: ask(f"{name} 1 {choice}")["seconds"])
-        return lambda: {**ask(f"{name} {ROUND_SECONDS} {best}"), "setting": best}
-
-    return {
-        "CrossEncoder.predict": choose_best("predict"),
-        "ONNX Runtime, sorted by length": choose_best("onnx"),
-    }
-
-
-def format_table(config: Config, rounds: list[dict[str, dict[str, float]]], peaks: list[float]) -> str:
-    """Returns a Markdown table: milliseconds, and how many times faster than each peer ours is, by rounds."""
-    lines = [
-        f"Scoring {DOCUMENTS} documents of a query, {config.encoder.size}, {ROUNDS} rounds of {ROUND_SECONDS:.0f} s in "
-        f"turns; {describe_machine()}",
-        "",
-        "| | ms, median (range) | tfr_listbert is faster, median (range) |",
-        "|---|---|---|",
+    ask = start_peer([python, HERE / "sentence_transformers_peer.py", folder / "lists.jsonl", json.dumps(sizes)], stack)
+    grid = list(itertools.product((8, 16, 32, DOCUMENTS), (1, os.cpu_count())))
+    torch = [Choice(f"{rows} rows, {threads} threads", ask, f"predict {{}} {rows} {threads}") for rows, threads in grid]
+    onnx = [
+        Choice(f"{rows} rows, {threads} threads, {graph} graph", ask, f"onnx {{}} {rows} {threads} {is_fused}")
+        for rows, threads in grid
+        for is_fused, graph in enumerate(("plain", "fused"))
     ]
+
+    def speed(answer: Mapping[str, float]) -> float:
+        return 1 / answer["seconds"]
+
+    chosen = {CROSS_ENCODER: choose_best(torch, CHOICE_SECONDS, speed), ONNX: choose_best(onnx, CHOICE_SECONDS, speed)}
+    return chosen, ask("describe 0")
+
+
+def format_times(
+    rounds: Sequence[Mapping[str, Mapping[str, float]]], labels: Mapping[str, str], tokens: Mapping[str, float]
+) -> str:
+    """Returns a Markdown table of milliseconds and the mean of a row's tokens, padding not counted."""
+    lines = ["| | ms, median (range) | tokens of a row | at its best |", "|---|---|---|---|"]
     for name in rounds[0]:
-        times = [1000 * one[name]["seconds"] for one in rounds]
-        ratios = [one[name]["seconds"] / one[OURS]["seconds"] for one in rounds]
-        ratio = "" if name == OURS else f"{format_spread(ratios, '.2f')} times"
-        setting = rounds[0][name].get("setting")
-        best = f" (at its best: {setting.replace(' ', ' rows, ')} threads)" if setting else ""
-        lines.append(f"| {name}{best} | {format_spread(times, '.0f')} | {ratio} |")
-    shares = [one[OURS]["work"] / one[OURS]["seconds"] / peak for one, peak in zip(rounds, peaks, strict=True)]
-    lines += [
-        "",
-        f"Useful work: {format_spread(shares, '.1%')} of the matrix-product peak, which was "
-        f"{format_spread([peak / 1e9 for peak in peaks], '.0f')} GFLOP/s.",
-    ]
+        times = format_spread([1000 * one[name]["seconds"] for one in rounds], ".0f")
+        lines.append(f"| {name} | {times} | {tokens[name]:.1f} | {labels.get(name, '')} |")
     return "\n".join(lines)
+
+
+def build_claims(
+    rounds: Sequence[Mapping[str, Mapping[str, float]]], peaks: Sequence[float], work: float
+) -> list[Claim]:
+    """Returns how many times faster than each peer this package is, by rounds, and its share of the peak."""
+    claims = []
+    for name, goal in GOALS.items():
+        ratios = [one[name]["seconds"] / one[OURS]["seconds"] for one in rounds]
+        claims.append(Claim(f"faster than {name}", ratios, ".2f", goal, unit=" times"))
+    shares = share_of_peak([work / one[OURS]["seconds"] for one in rounds], list(peaks))
+    return [*claims, Claim("useful work of the matrix-product peak", shares, ".1%", PEAK_GOAL)]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ Usage: python sentence_transformers_peer.py LISTS.jsonl SETTINGS_JSON
 Reads lines and answers each by a JSON object of what was done and the seconds taken:
   train SECONDS BATCH_LISTS MINI_BATCH_ROWS THREADS    listwise training with ListNetLoss (-1: all rows at once)
   predict SECONDS BATCH_ROWS THREADS                   CrossEncoder.predict of one query and 100 documents
-  onnx SECONDS BATCH_ROWS THREADS                      ONNX Runtime on the same texts, rows sorted by length
+  onnx SECONDS BATCH_ROWS THREADS IS_FUSED             ONNX Runtime on the same texts, rows sorted by length; 1: the
+                                                       graph first fused by onnxruntime.transformers
+  describe SECONDS                                     versions, and mean tokens of a row, the lists' and the scored
 """
 
 import itertools
@@ -17,9 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import sentence_transformers
 import tokenizers
 import torch
 import transformers
+from onnxruntime.transformers.optimizer import optimize_model
 from sentence_transformers import CrossEncoder
 from sentence_transformers.cross_encoder.losses import ListNetLoss
 
@@ -72,16 +76,37 @@ class Peer:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, weight_decay=0.01)
         documents = list(itertools.islice((text for one in lists for text in one["documents"]), SCORED))
         self.pairs = [(lists[0]["query"], document) for document in documents]
+        self.shape = settings
+        self._place = 0
+        self._sessions: dict[tuple[int, int], onnxruntime.InferenceSession] = {}
+
+    def describe(self, seconds: float) -> dict:
+        """Says how much work a row is."""
+        del seconds
+        trained = [(one["query"], document) for one in self.lists for document in one["documents"]]
+        return {
+            "versions": {
+                "sentence-transformers": sentence_transformers.__version__,
+                "PyTorch": torch.__version__,
+                "ONNX Runtime": onnxruntime.__version__,
+            },
+            "trained_tokens": self._count_tokens(trained),
+            "scored_tokens": self._count_tokens(self.pairs),
+        }
+
+    def _count_tokens(self, pairs: list[tuple[str, str]]) -> float:
+        ids = self.model.tokenizer([query for query, _ in pairs], [document for _, document in pairs])["input_ids"]
+        return float(np.mean([len(row) for row in ids]))
 
     def train(self, seconds: float, batch_lists: int, mini_batch_rows: int, threads: int) -> dict:
         """Trains for so many seconds."""
         torch.set_num_threads(threads)
         self.model.train()
         loss = ListNetLoss(self.model, mini_batch_size=mini_batch_rows)
-        pairs, place, started = 0, 0, time.perf_counter()
+        pairs, started = 0, time.perf_counter()
         while time.perf_counter() - started < seconds:
-            batch = [self.lists[(place + offset) % len(self.lists)] for offset in range(batch_lists)]
-            place += batch_lists
+            batch = [self.lists[(self._place + offset) % len(self.lists)] for offset in range(batch_lists)]
+            self._place += batch_lists
             inputs = [[one["query"] for one in batch], [one["documents"] for one in batch]]
             loss(inputs, [torch.tensor(one["labels"]) for one in batch]).backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -98,9 +123,9 @@ class Peer:
             seconds, lambda: self.model.predict(self.pairs, batch_size=batch_rows, show_progress_bar=False)
         )
 
-    def onnx(self, seconds: float, batch_rows: int, threads: int) -> dict:
+    def onnx(self, seconds: float, batch_rows: int, threads: int, is_fused: int) -> dict:
         """Scores the list again and again with ONNX Runtime."""
-        session, tokenizer = self._open_session(threads), self.model.tokenizer
+        session, tokenizer = self._open_session(threads, is_fused), self.model.tokenizer
 
         def score() -> np.ndarray:
             ids = tokenizer([pair[0] for pair in self.pairs], [pair[1] for pair in self.pairs])["input_ids"]
@@ -120,7 +145,23 @@ class Peer:
         np.testing.assert_allclose(score(), logits, atol=1e-3)
         return self._repeat(seconds, score)
 
-    def _open_session(self, threads: int) -> onnxruntime.InferenceSession:
+    def _open_session(self, threads: int, is_fused: int) -> onnxruntime.InferenceSession:
+        if (threads, is_fused) not in self._sessions:
+            path = self._write_fused_graph() if is_fused else self._write_graph()
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._sessions[threads, is_fused] = session
+        return self._sessions[threads, is_fused]
+
+    def _write_fused_graph(self) -> Path:
+        path = self.folder / "fused.onnx"
+        if not path.exists():
+            sizes = {"num_heads": self.shape["heads"], "hidden_size": self.shape["width"]}
+            optimize_model(str(self._write_graph()), model_type="bert", **sizes).save_model_to_file(str(path))
+        return path
+
+    def _write_graph(self) -> Path:
         path = self.folder / "model.onnx"
         if not path.exists():
             model = transformers.RobertaForSequenceClassification.from_pretrained(
@@ -138,9 +179,7 @@ class Peer:
                 dynamic_axes={name: axes for name in names} | {"logits": {0: "rows"}},
                 dynamo=False,
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return path
 
     def _read_weights(self) -> dict:
         (inner,) = (

@@ -3,32 +3,36 @@
 Usage: python -m benchmarks.training benchmarks/training.yaml [section.key=value ...]
 
 All train an encoder of the config's size on the same lists with a softmax loss over the list, in float32, in turns. A
-peer has the best of several batch sizes and, where it can be set, thread counts, found in a first round. Prints a
-Markdown table of medians and ranges, and the useful work as a share of the matrix-product peak of the same rounds. The
-first call installs sentence-transformers into runs/benchmarks/.
+peer has the best of several batch sizes, thread counts and, for TensorFlow, oneDNN on or off, found before. The share
+of the time that a step waits for data is measured alone, over steps that follow each other. Prints a Markdown table of
+medians and ranges, and the useful work as a share of the matrix-product peak of the same rounds. The first call
+installs sentence-transformers into runs/benchmarks/.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from benchmarks.environments import build_environment
-from benchmarks.flops import count_forward_flops, measure_peak
-from benchmarks.peers import start_peer
-from benchmarks.tables import describe_machine, format_spread
+from benchmarks.flops import count_forward_flops, share_of_peak, start_peak_meter
+from benchmarks.peers import Choice, Peer, choose_best, start_peer
+from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
 from tfr_listbert.config import Config
 from tfr_listbert.encoders.roberta import resolve_shape
-from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.rows.dataset import RowBatcher, TrainingOrder, build_dataset, build_training_dataset
 from tfr_listbert.rows.profile import measure_rows
 from tfr_listbert.script import run_script
@@ -41,13 +45,38 @@ from tfr_listbert.training.trainer import TrainingModel
 
 HERE = Path(__file__).parent
 LISTS = 400
-"""Lists that the peers train on; read before the time is taken."""
+"""Lists that all train on, again and again."""
 ROUNDS = 5
 ROUND_SECONDS = 5.0
+CHOICE_SECONDS = 3.0
+WAITED_STEPS = 100
+"""Steps over which waiting for data is measured, after ten that empty what was read ahead while tracing."""
+WAITED_BATCH_LISTS = 8
+"""Lists of such a step; small steps are harder on what reads."""
 OURS = "tfr_listbert"
+WIDE, TIGHT, CROSS_ENCODER = "TFRBertTask, 30 × 64", "TFRBertTask, tightest", "CrossEncoder, ListNetLoss"
+GOALS = {WIDE: 20.0, TIGHT: 6.0, CROSS_ENCODER: 2.8}
+PEAK_GOAL, WAITING_GOAL = 0.55, 0.02
 
-Trainer = Callable[[], dict[str, float]]
-"""Trains for a round; says how many `pairs` in how many `seconds`."""
+Trainer = Callable[[float], dict[str, float]]
+"""Trains for so many seconds; says how many `pairs` in how many `seconds`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedLists:
+    """The lists that all train on.
+
+    Attributes:
+        folder: shards in `lists/`, rows of ids in `lists.npz`, text in `lists.jsonl`.
+        list_size: documents of the longest list.
+        row_tokens: tokens of the longest row.
+        mean_tokens: of a row.
+    """
+
+    folder: Path
+    list_size: int
+    row_tokens: int
+    mean_tokens: float
 
 
 def measure(config: Config) -> None:
@@ -55,115 +84,160 @@ def measure(config: Config) -> None:
     make_repeatable(config.train.seed)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         batcher = build_batcher(config, read_tokenizer(config.text.folder))
-        longest = write_lists(config, batcher, Path(folder))
-        trainers = {OURS: build_trainer(config, batcher), **start_peers(config, batcher, Path(folder), longest, stack)}
-        rounds, peaks = [], []
+        shared, config = share_lists(config, batcher, Path(folder))
+        waiting = measure_waiting(config, batcher)
+        choices, about = choose_peers(config, batcher, shared, stack)
+        trainers = {OURS: build_trainer(config, batcher), **{name: one.measure for name, one in choices.items()}}
+        measure_peak = start_peak_meter(stack)
+        rounds, peaks = [], [measure_peak()]
         for _ in range(ROUNDS):
+            rounds.append({name: train(ROUND_SECONDS) for name, train in trainers.items()})
             peaks.append(measure_peak())
-            rounds.append({name: train() for name, train in trainers.items()})
-    print(format_table(config, rounds, peaks))
+    tokens = {name: shared.mean_tokens for name in trainers} | {CROSS_ENCODER: about["trained_tokens"]}
+    print(
+        f"Training, {config.encoder.size}, {LISTS} lists, {ROUNDS} rounds of {ROUND_SECONDS:.0f} s in turns; "
+        f"{describe_machine(about['versions'])}\n"
+    )
+    print(format_speeds(rounds, {name: one.label for name, one in choices.items()}, tokens) + "\n")
+    print(format_claims(build_claims(rounds, peaks, waiting)))
+    print(f"\nMatrix-product peak, oneDNN on or off: {format_spread([peak / 1e9 for peak in peaks], '.0f')} GFLOP/s.")
 
 
-def write_lists(config: Config, batcher: RowBatcher, folder: Path) -> tuple[int, int]:
-    """Writes the first lists as rows of ids and as text; returns the longest list and the longest row."""
-    batches = list(build_dataset(config.data.lists, "train", batcher, LISTS).take(1))
-    masks, rows = batches[0]["mask"].numpy(), batches[0]["tokens"]
-    lengths, sizes = rows.row_lengths().numpy(), masks.sum(axis=1)
-    labels = batches[0]["labels"].numpy()[masks]
+def share_lists(config: Config, batcher: RowBatcher, folder: Path) -> tuple[SharedLists, Config]:
+    """Writes the first training lists as shards, rows of ids and text; returns them and the config that reads them."""
+    lists = list(itertools.islice(read_lists(config.data.lists, "train"), LISTS))
+    write_shards(lists, folder / "lists", "train")
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, lists=str(folder / "lists")))
+    batch = next(iter(build_dataset(config.data.lists, "train", batcher, LISTS)))
+    mask, rows = batch["mask"].numpy(), batch["tokens"]
+    lengths, sizes = rows.row_lengths().numpy(), mask.sum(axis=1)
+    labels = batch["labels"].numpy()[mask]
     np.savez(folder / "lists.npz", ids=rows.flat_values.numpy(), lengths=lengths, sizes=sizes, labels=labels)
     fields = [field.name for field in config.text.fields]
     with open(folder / "lists.jsonl", "w", encoding="utf-8") as file:
-        for one, _ in zip(read_lists(config.data.lists, "train"), range(LISTS), strict=False):
+        for one in lists:
             documents = [" ".join(document.fields[name] for name in fields) for document in one.documents]
             grades = [document.label for document in one.documents]
             file.write(json.dumps({"query": one.query, "documents": documents, "labels": grades}) + "\n")
-    return int(sizes.max()), int(lengths.max())
+    return SharedLists(folder, int(sizes.max()), int(lengths.max()), float(lengths.mean())), config
 
 
-def build_trainer(config: Config, batcher: RowBatcher) -> Trainer:
-    """Returns the trainer of this package: its own step over its own input pipeline, from shards on."""
+def build_steps(config: Config, batcher: RowBatcher, batch_lists: int) -> tuple[Callable, Iterator]:
+    """Returns this package's own training step, traced, and the batches of its own input pipeline, from shards on."""
     measured = build_dataset(config.data.lists, "train", batcher, config.evaluate.batch_lists)
     profile = measure_rows(measured, config.model.features, config.model.buckets, config.text.row_tokens)
     objective = build_objective(build_terms(config.loss), config.train.micro_batch_lists)
     ranker = build_run_ranker(config, batcher, profile)
     model = TrainingModel(ranker.network, objective, config.train.seed, 1.0)
     model.compile(optimizer=build_optimizer(config.train, 10**6))
-    dataset = build_training_dataset(config.data.lists, batcher, TrainingOrder(1, 10**3, config.train.batch_lists))
+    dataset = build_training_dataset(config.data.lists, batcher, TrainingOrder(1, 10**3, batch_lists))
     step, batches = tf.function(model.train_step, input_signature=[dataset.element_spec]), iter(dataset)
-    shape = resolve_shape(config.encoder)
     step(next(batches))  # tracing
+    return step, batches
 
-    def train() -> dict[str, float]:
-        pairs, work, waited, started = 0, 0.0, 0.0, time.perf_counter()
-        while time.perf_counter() - started < ROUND_SECONDS:
-            asked = time.perf_counter()
+
+def measure_waiting(config: Config, batcher: RowBatcher, steps: int = WAITED_STEPS) -> float:
+    """Returns the share of the time of `steps` training steps, one after the other, that goes by waiting for data."""
+    step, batches = build_steps(config, batcher, WAITED_BATCH_LISTS)
+    for _ in range(10):
+        step(next(batches))
+    waited, started = 0.0, time.perf_counter()
+    for _ in range(steps):
+        asked = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - asked
+        step(batch)["loss"].numpy()
+    return waited / (time.perf_counter() - started)
+
+
+def build_trainer(config: Config, batcher: RowBatcher) -> Trainer:
+    """Returns the trainer of this package."""
+    step, batches = build_steps(config, batcher, config.train.batch_lists)
+    shape = resolve_shape(config.encoder)
+
+    def train(seconds: float) -> dict[str, float]:
+        pairs, lists, work, started = 0, 0, 0.0, time.perf_counter()
+        while time.perf_counter() - started < seconds:
             batch = next(batches)
-            waited += time.perf_counter() - asked
             pairs += int(step(batch)["rows"])
+            lists += batch["mask"].shape[0]
             work += 3 * count_forward_flops(batch["tokens"].row_lengths().numpy(), shape)
-        return {"pairs": pairs, "work": work, "waited": waited, "seconds": time.perf_counter() - started}
+        return {"pairs": pairs, "lists": lists, "work": work, "seconds": time.perf_counter() - started}
 
     return train
 
 
-def start_peers(
-    config: Config, batcher: RowBatcher, folder: Path, longest: tuple[int, int], stack: contextlib.ExitStack
-) -> dict[str, Trainer]:
-    """Returns the peers' trainers at their best settings, in processes that end with `stack`."""
-    shape = {**dataclasses.asdict(resolve_shape(config.encoder))}
-    settings = json.dumps({**shape, "vocabulary_size": batcher.packer.tokenizer.vocabulary_size})
-    tfr = [sys.executable, "-m", "benchmarks.training_tfr_peer", folder / "lists.npz", settings]
+def choose_peers(
+    config: Config, batcher: RowBatcher, shared: SharedLists, stack: contextlib.ExitStack
+) -> tuple[dict[str, Choice], dict[str, Any]]:
+    """Returns the peers at their best settings, in processes that end with `stack`, and what sentence-transformers
+    says of itself."""
+    sizes = dataclasses.asdict(resolve_shape(config.encoder))
+    sizes["vocabulary_size"] = batcher.packer.tokenizer.vocabulary_size
     python = build_environment(HERE / "requirements_sentence_transformers.txt")
-    torch = [python, HERE / "sentence_transformers_peer.py", folder / "lists.jsonl", settings]
-    list_size, seq_length = longest
-    ask_tfr, ask_torch = start_peer(tfr, stack), start_peer(torch, stack)
-    tight = f"{list_size} {seq_length}"
-    torch_settings = [f"{lists} {rows} {threads}" for lists in (4, 16) for rows in (32, -1) for threads in (1, 2)]
-    return {
-        "TFRBertTask, 30 × 64": choose_best(ask_tfr, "{} 1 30 64", "{} 4 30 64"),
-        f"TFRBertTask, {list_size} × {seq_length}": choose_best(ask_tfr, *[f"{{}} {n} {tight}" for n in (2, 8)]),
-        "CrossEncoder, ListNetLoss": choose_best(ask_torch, *[f"train {{}} {one}" for one in torch_settings]),
-    }
-
-
-def choose_best(ask: Callable[[str], dict[str, float]], *settings: str) -> Trainer:
-    """Returns the trainer that asks a peer with the settings, `{}` for seconds, that were fastest in a short round."""
-
-    def measure_speed(setting: str) -> float:
-        answer = ask(setting.format(ROUND_SECONDS / 2))
-        return answer["pairs"] / answer["seconds"]
-
-    best = max(settings, key=measure_speed)
-    return lambda: {**ask(best.format(ROUND_SECONDS)), "setting": best.format("").replace("train", "").strip()}
-
-
-def format_table(config: Config, rounds: list[dict[str, dict[str, float]]], peaks: list[float]) -> str:
-    """Returns a Markdown table: pairs per second, and how many times those of each peer ours are, by rounds."""
-    speeds = {name: [one[name]["pairs"] / one[name]["seconds"] for one in rounds] for name in rounds[0]}
-    lines = [
-        f"Training, {config.encoder.size}, lists of {config.data.lists}, {ROUNDS} rounds of {ROUND_SECONDS:.0f} s in "
-        f"turns; {describe_machine()}",
-        "",
-        "| | pairs/s, median (range) | tfr_listbert is faster, median (range) |",
-        "|---|---|---|",
+    command = [python, HERE / "sentence_transformers_peer.py", shared.folder / "lists.jsonl", json.dumps(sizes)]
+    torch = start_peer(command, stack)
+    grid = itertools.product((4, 16, 32), (32, -1), (1, os.cpu_count()))
+    turns = [
+        Choice(f"{lists} lists, {rows if rows > 0 else 'all'} rows at once, {threads} threads", torch, line)
+        for lists, rows, threads in grid
+        for line in [f"train {{}} {lists} {rows} {threads}"]
     ]
-    for name, own in speeds.items():
-        ratios = [mine / other for mine, other in zip(speeds[OURS], own, strict=True)]
-        ratio = "" if name == OURS else f"{format_spread(ratios, '.2f')} times"
-        setting = rounds[0][name].get("setting")
-        lines.append(
-            f"| {name}{f' (at its best: {setting})' if setting else ''} | {format_spread(own, '.1f')} | {ratio} |"
-        )
-    ours = [one[OURS] for one in rounds]
-    shares = [one["work"] / one["seconds"] / peak for one, peak in zip(ours, peaks, strict=True)]
-    waits = [one["waited"] / one["seconds"] for one in ours]
-    lines += [
-        "",
-        f"Useful work: {format_spread(shares, '.1%')} of the matrix-product peak, which was "
-        f"{format_spread([peak / 1e9 for peak in peaks], '.0f')} GFLOP/s. Waiting for data: "
-        f"{format_spread(waits, '.2%')} of the time.",
-    ]
+    best = {CROSS_ENCODER: choose_best(turns, CHOICE_SECONDS, count_speed)}
+    return {**choose_tfr_peers(sizes, shared, stack), **best}, torch("describe 0")
+
+
+def choose_tfr_peers(sizes: Mapping[str, int], shared: SharedLists, stack: contextlib.ExitStack) -> dict[str, Choice]:
+    """Returns TF-Ranking's task at both sizes: oneDNN and threads are chosen first, then the batch size of each."""
+    tight = f"{shared.list_size} {shared.row_tokens}"
+    processes: list[tuple[str, Peer]] = []
+    for switch, (intra, inter) in itertools.product(("0", "1"), ((0, 0), (1, os.cpu_count()))):
+        settings = {**sizes, "intra_op_threads": intra, "inter_op_threads": inter}
+        command = [sys.executable, "-m", "benchmarks.training_tfr_peer", shared.folder / "lists.npz"]
+        peer = start_peer([*command, json.dumps(settings)], stack, {"TF_ENABLE_ONEDNN_OPTS": switch})
+        threads = f"{intra} × {inter} threads" if intra else "threads by default"
+        processes.append((f"oneDNN {'on' if switch == '1' else 'off'}, {threads}", peer))
+    turns = [Choice(label, peer, f"{{}} 4 {tight}") for label, peer in processes]
+    chosen = choose_best(turns, CHOICE_SECONDS, count_speed)
+    for _, peer in processes:
+        if peer is not chosen.ask:
+            peer.close()
+
+    def choose_lists(counts: Sequence[int], rest: str) -> Choice:
+        options = [Choice(f"{n} lists, {chosen.label}", chosen.ask, f"{{}} {n} {rest}") for n in counts]
+        return choose_best(options, CHOICE_SECONDS, count_speed)
+
+    return {WIDE: choose_lists((1, 2, 4), "30 64"), TIGHT: choose_lists((2, 4, 8, 16), tight)}
+
+
+def count_speed(answer: Mapping[str, float]) -> float:
+    """Returns pairs per second."""
+    return answer["pairs"] / answer["seconds"]
+
+
+def format_speeds(
+    rounds: Sequence[Mapping[str, Mapping[str, float]]], labels: Mapping[str, str], tokens: Mapping[str, float]
+) -> str:
+    """Returns a Markdown table of pairs per second and the mean of a row's tokens, padding not counted."""
+    lines = ["| | pairs/s, median (range) | tokens of a row | at its best |", "|---|---|---|---|"]
+    for name in rounds[0]:
+        speeds = format_spread([count_speed(one[name]) for one in rounds], ".1f")
+        lines.append(f"| {name} | {speeds} | {tokens[name]:.1f} | {labels.get(name, '')} |")
     return "\n".join(lines)
+
+
+def build_claims(
+    rounds: Sequence[Mapping[str, Mapping[str, float]]], peaks: Sequence[float], waiting: float
+) -> list[Claim]:
+    """Returns how many times faster than each peer this package is, by rounds, its share of the peak, and waiting."""
+    claims = []
+    for name, goal in GOALS.items():
+        ratios = [count_speed(one[OURS]) / count_speed(one[name]) for one in rounds]
+        claims.append(Claim(f"pairs/s of those of {name}", ratios, ".2f", goal, unit=" times"))
+    work = [one[OURS]["work"] / one[OURS]["seconds"] for one in rounds]
+    share = Claim("useful work of the matrix-product peak", share_of_peak(work, peaks), ".1%", PEAK_GOAL)
+    name = f"waiting for data, of {WAITED_STEPS} steps of {WAITED_BATCH_LISTS} lists"
+    return [*claims, share, Claim(name, [waiting], ".2%", WAITING_GOAL, is_ceiling=True)]
 
 
 if __name__ == "__main__":

@@ -46,43 +46,54 @@ class PaddedLists:
                 for end, size in zip(ends, file["sizes"], strict=True)
             ]
 
-    def build_batches(self, batch_lists: int, list_size: int, seq_length: int):
-        """Returns up to 8 batches: features, labels and the number of pairs in each."""
+    def count_pairs(self, list_size: int) -> float:
+        """Returns the mean number of documents of a list cut to `list_size`."""
+        return float(np.mean([min(len(rows), list_size) for rows, _ in self._lists]))
+
+    def build_batches(self, batch_lists: int, list_size: int, seq_length: int) -> list:
+        """Returns batches of all lists: features and labels."""
         batches = []
-        for first in range(0, min(8 * batch_lists, len(self._lists) - batch_lists + 1), batch_lists):
+        for first in range(0, len(self._lists) - batch_lists + 1, batch_lists):
             chosen = self._lists[first : first + batch_lists]
             words = np.zeros((batch_lists, list_size, seq_length), np.int64)
+            is_token = np.zeros_like(words)
             mask, labels = np.zeros(words.shape[:2], bool), np.full(words.shape[:2], -1, np.float32)
             for place, (rows, grades) in enumerate(chosen):
                 for slot, row in enumerate(rows[:list_size]):
                     words[place, slot, : len(row)] = row[:seq_length]
+                    is_token[place, slot, : len(row)] = 1
                 count = min(len(rows), list_size)
                 mask[place, :count], labels[place, :count] = True, grades[:count]
-            features = {"input_word_ids": words, "input_mask": (words > 0).astype(np.int64)}
+            features = {"input_word_ids": words, "input_mask": is_token}
             features |= {"input_type_ids": np.zeros_like(words), "mask": mask}
-            batches.append(({k: tf.constant(v) for k, v in features.items()}, tf.constant(labels), int(mask.sum())))
+            batches.append(({k: tf.constant(v) for k, v in features.items()}, tf.constant(labels)))
         return batches
 
 
 def main() -> None:
     """Answers what training.py asks."""
-    lists, task = PaddedLists(sys.argv[1]), build_task(json.loads(sys.argv[2]))
+    settings = json.loads(sys.argv[2])
+    tf.config.threading.set_intra_op_parallelism_threads(settings["intra_op_threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(settings["inter_op_threads"])
+    lists, task = PaddedLists(sys.argv[1]), build_task(settings)
     model, optimizer = task.build_model(), tf.keras.optimizers.Adam(1e-4)
     step = tf.function(lambda features, labels: task.train_step((features, labels), model, optimizer, []))
     ready: dict[str, itertools.cycle] = {}
     for line in sys.stdin:
         seconds, *sizes = line.split()
+        batch_lists, list_size, seq_length = map(int, sizes)
         key = " ".join(sizes)
         if key not in ready:
-            ready[key] = itertools.cycle(lists.build_batches(*map(int, sizes)))
-            features, labels, _ = next(ready[key])
-            step(features, labels)  # tracing
-        pairs, started = 0, time.perf_counter()
+            ready[key] = itertools.cycle(lists.build_batches(batch_lists, list_size, seq_length))
+            step(*next(ready[key]))  # tracing
+        steps, started = 0, time.perf_counter()
         while time.perf_counter() - started < float(seconds):
-            features, labels, count = next(ready[key])
-            step(features, labels)
-            pairs += count
-        print(json.dumps({"pairs": pairs, "seconds": time.perf_counter() - started}), flush=True)
+            step(*next(ready[key]))
+            steps += 1
+        elapsed = time.perf_counter() - started
+        # A step costs the same whatever lists it has, so their mean length says how many pairs they are.
+        pairs = steps * batch_lists * lists.count_pairs(list_size)
+        print(json.dumps({"pairs": pairs, "seconds": elapsed}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""The benchmark of latency: what it says of percentiles, goals and exports that are there."""
+
+import numpy as np
+import pytest
+
+from benchmarks import bundles
+from benchmarks.bundles import digest_code, export_catalogue, export_untrained
+from benchmarks.latency import STORED, TEACHER_BEFORE, print_row, report_goals
+
+
+@pytest.mark.parametrize(("requests", "shown"), [(99, "-"), (100, "99.0")])
+def test_of_few_requests_nothing_is_said_of_the_slowest_in_a_hundred(requests, shown, capsys):
+    times = np.full(requests, 99.0)
+    assert print_row(30, 1, "student", times, rate=2.0) == 99.0
+    assert capsys.readouterr().out.split() == ["30", "1", "student", "99.0", "99.0", shown, "2.0", str(requests)]
+
+
+def test_the_goals_are_of_one_client_and_of_what_was_measured(capsys):
+    report_goals({(100, 1): {STORED: 4.0, TEACHER_BEFORE: 200.0}, (100, 8): {STORED: 9.0}})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition(": ")[2] for line in lines] == ["met", "met", "not measured"]
+    report_goals({(100, 1): {STORED: 5.1, TEACHER_BEFORE: 254.0}, (1000, 1): {STORED: 5.0}})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition(": ")[2] for line in lines] == ["missed", "missed", "met", "not measured"]
+
+
+def test_an_export_by_other_code_or_settings_is_made_anew(tmp_path, monkeypatch):
+    code = tmp_path / "tfr_listbert"
+    code.mkdir()
+    (code / "a.py").write_text("1")
+    monkeypatch.setattr(bundles, "CODE", tmp_path)
+    first = digest_code({"size": "mini"})
+    assert digest_code({"size": "mini"}) == first != digest_code({"size": "tiny"})
+    (code / "a.py").write_text("2")
+    assert digest_code({"size": "mini"}) != first
+
+
+def test_an_export_that_is_there_is_kept(tmp_path):
+    (tmp_path / "teacher").mkdir()
+    assert export_untrained(tmp_path, "teacher", tmp_path, tmp_path / "teacher") == tmp_path / "teacher"
+
+
+def test_a_catalogue_that_memory_does_not_hold_is_not_exported(tmp_path, monkeypatch):
+    (tmp_path / "student.yaml").write_text("model: {type: student, vector_size: 64}")
+    monkeypatch.setattr(bundles, "read_free_memory", lambda: 5 * 1000 * 64 * 4)
+    monkeypatch.setattr(bundles, "export_untrained", lambda *arguments: arguments[-2])
+    assert export_catalogue(tmp_path, 1001) is None
+    assert export_catalogue(tmp_path, 1000) == tmp_path / "catalogue-1000"

@@ -1,0 +1,80 @@
+"""Medians, ranges and verdicts, worked out by hand."""
+
+from benchmarks import memory, reading, scoring, training
+from benchmarks.flops import share_of_peak
+from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
+
+
+def test_a_spread_is_median_and_range():
+    assert format_spread([3.0, 1.0, 2.5], ".1f") == "2.5 (1.0–3.0)"
+
+
+def test_the_median_is_judged_against_floor_or_ceiling():
+    assert Claim("a", [1.0, 2.0, 9.0], ".1f", 2.0).verdict == "met"
+    assert Claim("a", [1.0, 1.9, 9.0], ".1f", 2.0).verdict == "**not met**"
+    assert Claim("a", [1.0, 2.0, 9.0], ".1f", 2.0, is_ceiling=True).verdict == "met"
+    assert Claim("a", [1.0, 2.1, 9.0], ".1f", 2.0, is_ceiling=True).verdict == "**not met**"
+    assert Claim("a", [1.0], ".1f").verdict == ""
+
+
+def test_a_table_has_goal_and_verdict_of_each_claim():
+    claims = [Claim("speed", [3.0], ".1f", 2.0, unit=" times"), Claim("wait", [0.05], ".0%", 0.02, is_ceiling=True)]
+    assert format_claims(claims).splitlines()[2:] == [
+        "| speed | 3.0 (3.0–3.0) times | at least 2.0 times | met |",
+        "| wait | 5% (5%–5%) | at most 2% | **not met** |",
+    ]
+
+
+def test_the_machine_comes_with_the_versions_of_peers():
+    assert describe_machine({"PyTorch": "9.9"}).endswith(", PyTorch 9.9")
+
+
+def test_a_round_is_measured_by_the_higher_of_the_peaks_around_it():
+    assert share_of_peak([50.0, 60.0], [80.0, 100.0, 75.0]) == [0.5, 0.6]
+
+
+def test_training_is_compared_round_by_round():
+    peers = {training.WIDE: 5, training.TIGHT: 25, training.CROSS_ENCODER: 50}
+    rounds = [
+        {
+            training.OURS: {"pairs": pairs, "seconds": 2.0, "work": 120.0},
+            **{name: {"pairs": count, "seconds": 1.0} for name, count in peers.items()},
+        }
+        for pairs in (200, 300)
+    ]
+    claims = training.build_claims(rounds, [100.0, 100.0, 120.0], 0.01)
+    ratios = [[20.0, 30.0], [4.0, 6.0], [2.0, 3.0], [0.6, 0.5], [0.01]]
+    assert [claim.values for claim in claims] == ratios
+    assert [claim.verdict for claim in claims] == ["met", "**not met**", "**not met**", "met", "met"]
+    table = training.format_speeds(rounds, {training.WIDE: "1 list"}, dict.fromkeys(rounds[0], 28.0)).splitlines()
+    assert table[2] == f"| {training.OURS} | 125.0 (100.0–150.0) | 28.0 |  |"
+    assert table[3] == f"| {training.WIDE} | 5.0 (5.0–5.0) | 28.0 | 1 list |"
+
+
+def test_scoring_is_compared_round_by_round():
+    times = {scoring.OURS: 0.1, scoring.CROSS_ENCODER: 0.3, scoring.ONNX: 0.15}
+    rounds = [{name: {"seconds": seconds} for name, seconds in times.items()}]
+    claims = scoring.build_claims(rounds, [80.0, 100.0], 7.0)
+    assert [round(claim.values[0], 6) for claim in claims] == [3.0, 1.5, 0.7]
+    assert [claim.verdict for claim in claims] == ["met", "**not met**", "met"]
+
+
+def test_reading_is_measured_by_what_training_needs():
+    claims = reading.build_claims([{"read": 500.0, "train": 20.0}, {"read": 380.0, "train": 20.0}])
+    assert claims[2].values == [25.0, 19.0] and claims[2].verdict == "met"
+
+
+def test_memory_is_judged_at_the_longest_list_and_by_its_growth_without_pairs():
+    answers = [
+        {"loss": loss, "documents": documents, "whole": whole * 2**30, "step": step * 2**30, "planned": 2**30}
+        for loss, documents, whole, step in [
+            (memory.PAIRS, 500, 1.0, 0.5),
+            (memory.PAIRS, 2000, 1.5, 0.9),
+            (memory.NO_PAIRS, 500, 1.0, 0.5),
+            (memory.NO_PAIRS, 2000, 1.2, 0.6),
+        ]
+    ]
+    claims = memory.build_claims(answers)
+    assert [round(claim.values[0], 6) for claim in claims] == [1.5, 1.2]
+    assert [claim.verdict for claim in claims] == ["met", "**not met**"]
+    assert memory.format_peaks(answers).splitlines()[3] == "| approx_ndcg_loss | 2,000 | 1.50 | 0.90 | 1.00 | 0.90 |"
