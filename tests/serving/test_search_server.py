@@ -93,6 +93,34 @@ def test_page_shows_two_orders_side_by_side_and_tells_of_clicks(search_url, log,
     assert [row.split(",", 1)[1].split(",", 2)[2] for row in rows[1:]] == ["1,1,0", "2,1,0", "2,0,1"]
 
 
+LATE_BLUE = """
+const send = window.fetch, held = [];
+window.fetch = async (url, options) => {
+  if (url.includes("q=blue")) await new Promise((go) => held.push(go));
+  return send(url, options);
+};
+const seek = (query) => { document.getElementById("query").value = query; return search(); };
+const late = seek("blue");
+seek("dress").then(() => held.forEach((go) => go())).then(() => late).then(() => document.title = "both answered");
+"""
+
+
+def test_page_ignores_the_answer_to_an_older_search(search_url, tmp_path):
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium is installed here; CI installs one")
+    with Chromium(path, tmp_path / "profile") as browser:
+        browser.open(search_url)
+        browser.wait_for_text("Search", 60)
+        browser.evaluate(LATE_BLUE)
+        deadline = time.monotonic() + 60
+        while browser.evaluate("document.title") != "both answered":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        shown = browser.evaluate(READ_TITLES)
+    assert [sorted(titles) for titles in shown] == [["long red summer dress", "red dress"]] * 2
+
+
 def test_settings_that_cannot_be_used_are_told_with_exit_code_2(tmp_path):
     catalogue = tmp_path / "products.csv"
     catalogue.write_text(PRODUCTS)
