@@ -118,13 +118,13 @@ def test_the_config_gives_the_numbers():
 
 def test_a_written_config_is_read_as_it_was(tmp_path):
     model = HuggingFaceRoberta(RobertaShape(3, 2, 8, 24, 40), 99, 1, 0.2, 0.0)
-    (tmp_path / "config.json").write_text(json.dumps(build_hugging_face_config(model, has_head=False)))
+    (tmp_path / "config.json").write_text(json.dumps(build_hugging_face_config(model, 0, 2, has_head=False)))
     assert read_hugging_face_config(tmp_path) == model
 
 
 def test_a_written_config_says_what_the_reference_says():
     theirs = json.loads((TINY / "config.json").read_text())
-    ours = build_hugging_face_config(read_hugging_face_config(TINY), has_head=True)
+    ours = build_hugging_face_config(read_hugging_face_config(TINY), 0, 2, has_head=True)
     assert {name: theirs[name] for name in ours} == ours
 
 

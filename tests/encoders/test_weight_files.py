@@ -78,6 +78,12 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     assert not mark.exists()
 
 
+def test_a_pickle_that_holds_no_tensors_by_name_is_refused(tmp_path):
+    _write_archive(tmp_path / "model.bin", pickle.dumps([1.0, 2.0]))
+    with pytest.raises(InputError, match="it holds a list, not tensors by name"):
+        read_weights(tmp_path / "model.bin")
+
+
 def test_a_pickled_tensor_beyond_its_data_is_refused(tmp_path):
     content = (  # what PyTorch pickles for a tensor [4], over a storage of 2 numbers
         b"\x80\x02}X\x06\x00\x00\x00weightctorch._utils\n_rebuild_tensor_v2\n(("

@@ -64,6 +64,22 @@ def test_one_file_is_read_in_its_old_and_its_new_form(content, as_pairs, referen
     assert read_byte_bpe_files(tmp_path) == reference_files
 
 
+def test_special_tokens_may_stand_beside_the_vocabulary(pair, content, reference_files):
+    marks = ("<mask>", "</s>")
+    added = {mark: reference_files.vocabulary[mark] for mark in marks}
+    _change_vocabulary(pair, lambda names: [names.pop(mark) for mark in marks])
+    (pair / "added_tokens.json").write_text(json.dumps(added))
+    assert read_byte_bpe_files(pair) == reference_files
+    content["model"]["vocab"] = {k: v for k, v in reference_files.vocabulary.items() if k not in marks}
+    content["added_tokens"] += [{"id": index, "content": mark, "special": True} for mark, index in added.items()]
+    (pair / "tokenizer.json").write_text(json.dumps(content))
+    assert read_byte_bpe_files(pair) == reference_files
+
+
+def _add_token(files, name, index):
+    (files / "added_tokens.json").write_text(json.dumps({name: index}))
+
+
 def _change_merge(files, merge):
     lines = (files / "merges.txt").read_text(encoding="utf-8").split("\n")
     (files / "merges.txt").write_text("\n".join([lines[0], merge, *lines[1:]]), encoding="utf-8")
@@ -88,6 +104,8 @@ def _change_vocabulary(files, change):
         (lambda files: _change_merge(files, "ß q"), r"lacks a symbol of a merge, got \('ß', 'q'\)"),
         (lambda files: _change_vocabulary(files, lambda names: names.pop("<mask>")), "special tokens, got 'no <mask>'"),
         (lambda files: _change_vocabulary(files, lambda names: names.pop("Ā")), "all 256 bytes"),
+        (lambda files: _add_token(files, "[BRAND]", 900), r"must hold special tokens alone, got '\[BRAND\]'"),
+        (lambda files: _add_token(files, "<s>", 900), "must give '<s>' the id of the vocabulary, 0, got 900"),
         (lambda files: _change_vocabulary(files, lambda names: names.update(a=-1)), "must give 'a' an id >= 0, got -1"),
         (
             lambda files: (

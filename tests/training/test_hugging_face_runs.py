@@ -9,11 +9,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.config import Config, HuggingFaceConfig, TrainConfig, read_config
+from tfr_listbert.config import (
+    Config,
+    EncoderConfig,
+    HuggingFaceConfig,
+    PretrainConfig,
+    TrainConfig,
+    read_config,
+    write_config,
+)
 from tfr_listbert.encoders.weight_files import read_weights, write_weights
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer, train_tokenizer
 from tfr_listbert.training.hugging_face_runs import export_hugging_face, import_hugging_face
+from tfr_listbert.training.pretraining import build_masked_lm, pretrain_encoder
 from tfr_listbert.training.runs import build_encoder
 
 TINY = Path(__file__).parent.with_name("encoders") / "hugging_face_tiny"
@@ -89,7 +98,54 @@ def test_a_model_without_a_head_goes_both_ways(config, source, tmp_path):
     assert json.loads((tmp_path / "again/config.json").read_text())["architectures"] == ["RobertaModel"]
 
 
-def test_a_run_with_a_sentencepiece_tokenizer_is_exported_with_its_model(config, tmp_path):
+def test_what_is_pretrained_on_from_an_import_is_exported_and_imported_as_it_is(config, tiny_config, tmp_path):
+    import_hugging_face(config)
+    start = read_config(f"{config.train.run}/config.yaml")
+    text = dataclasses.replace(start.text, fields=tiny_config.text.fields)
+    trained = dataclasses.replace(
+        tiny_config,
+        text=text,
+        encoder=EncoderConfig(initial=config.train.run),
+        pretrain=PretrainConfig(row_tokens=32, min_query_count=0, held_out_rate=0.3),
+        train=TrainConfig(run=str(tmp_path / "trained"), epochs=1, learning_rate=1e-2),
+    )
+    pretrain_encoder(trained)
+    export_to(dataclasses.replace(config, train=trained.train), tmp_path / "exported")
+    again = dataclasses.replace(config.train, run=str(tmp_path / "again"))
+    import_hugging_face(Config(train=again, hugging_face=HuggingFaceConfig(str(tmp_path / "exported"))))
+    networks = []
+    for run in (config.train.run, trained.train.run, again.run):
+        settings = read_config(f"{run}/config.yaml")
+        own = dataclasses.replace(settings, encoder=dataclasses.replace(settings.encoder, initial=run))
+        own = dataclasses.replace(own, pretrain=trained.pretrain)
+        networks.append(build_masked_lm(own, read_tokenizer(f"{run}/tokenizer")))
+    tokens = tf.constant(np.load(TINY / "expected.npz")["tokens"])
+    before, after, back = (network(tokens, tokens > 2).numpy() for network in networks)
+    np.testing.assert_allclose(back, after, rtol=0, atol=1e-5)
+    assert np.abs(after - before).max() > 0.1
+
+
+def test_ids_of_first_and_last_token_are_those_of_the_tokenizer(config, source, tmp_path):
+    vocabulary = json.loads((source / "vocab.json").read_text(encoding="utf-8"))
+    turned = vocabulary | {"<s>": vocabulary["</s>"], "</s>": vocabulary["<s>"]}
+    (source / "vocab.json").write_text(json.dumps(turned))
+    import_hugging_face(config)
+    export_to(config, tmp_path / "again")
+    content = json.loads((tmp_path / "again/config.json").read_text())
+    assert (content["bos_token_id"], content["pad_token_id"], content["eos_token_id"]) == (2, 1, 0)
+
+
+def test_an_encoder_that_marks_matches_is_not_exported(config, tmp_path):
+    import_hugging_face(config)
+    path = Path(config.train.run, "config.yaml")
+    run = read_config(path)
+    write_config(dataclasses.replace(run, encoder=dataclasses.replace(run.encoder, match_marks=True)), path)
+    with pytest.raises(InputError, match="`encoder.match_marks` of the run .* must be false, got true: the library's"):
+        export_to(config, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_run_with_a_sentencepiece_tokenizer_is_exported_with_its_model(config, tmp_path, capsys):
     import_hugging_face(config)
     shutil.rmtree(f"{config.train.run}/tokenizer")
     texts = [f"dress {chr(code)}" for code in range(0x3B1, 0x3C0)]
@@ -97,6 +153,7 @@ def test_a_run_with_a_sentencepiece_tokenizer_is_exported_with_its_model(config,
     export_to(config, tmp_path / "again")
     written = {path.name for path in (tmp_path / "again").iterdir()}
     assert written == {"config.json", "model.safetensors", "sentencepiece.model"}
+    assert "a SentencePiece model, for which the library's RoBERTa has no class" in capsys.readouterr().out
 
 
 def test_pickled_weights_are_read_only_if_they_are_named(config, source):
@@ -135,6 +192,7 @@ def _add_symbol(source):
         (_add_symbol, "vocabulary must fit an embedding of 301 rows, got id 301 for 'zz'"),
         (_change_config(vocab_size=400), r"word_embeddings.weight .* must be of shape \[400, 16\].*got \[301, 16\]"),
         (_change_config(pad_token_id=0), "`pad_token_id` .* must be the id of <pad> in the vocabulary, 1, got 0"),
+        (lambda source: (source / "config.json").write_text("[1]"), "config.json must hold a JSON object, got list"),
         (_change_config(num_hidden_layers=3), "has no weight roberta.encoder.layer.2"),
         (_change_config(hidden_act="relu"), "`hidden_act`"),
         (lambda source: (source / "merges.txt").unlink(), "merges.txt is missing"),

@@ -78,6 +78,8 @@ def read_hugging_face_config(folder: str | Path) -> HuggingFaceRoberta:
         raise InputError(f"{path} is missing: `hugging_face.folder` must hold a model of the library.") from None
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold a JSON object, got {type(content).__name__}.")
     for name, (allowed, default) in _HONOURED.items():
         value = content.get(name, default)
         if value not in allowed:
@@ -109,8 +111,15 @@ def _parse_numbers(content: Mapping[str, Any], path: Path) -> HuggingFaceRoberta
     return HuggingFaceRoberta(shape, get("vocab_size"), pad_id, *rates)
 
 
-def build_hugging_face_config(model: HuggingFaceRoberta, has_head: bool) -> dict[str, Any]:
-    """Returns the `config.json` of a model; `has_head` says whether its masked-LM head comes with it."""
+def build_hugging_face_config(model: HuggingFaceRoberta, bos_id: int, eos_id: int, has_head: bool) -> dict[str, Any]:
+    """Returns the `config.json` of a model.
+
+    Args:
+        model: its numbers.
+        bos_id: id of `<s>`.
+        eos_id: id of `</s>`.
+        has_head: whether its masked-LM head comes with it.
+    """
     shape = model.shape
     return {
         "architectures": ["RobertaForMaskedLM" if has_head else "RobertaModel"],
@@ -127,8 +136,8 @@ def build_hugging_face_config(model: HuggingFaceRoberta, has_head: bool) -> dict
         "hidden_dropout_prob": model.dropout_rate,
         "attention_probs_dropout_prob": model.attention_dropout_rate,
         "pad_token_id": model.pad_id,
-        "bos_token_id": 0,
-        "eos_token_id": 2,
+        "bos_token_id": bos_id,
+        "eos_token_id": eos_id,
         "tie_word_embeddings": True,
         "dtype": "float32",
     }

@@ -95,7 +95,9 @@ def _read_pickled(path: Path) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(path) as archive:
             (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             content = _TensorUnpickler(archive, pickled.removesuffix("data.pkl")).load()
-    except (zipfile.BadZipFile, pickle.UnpicklingError, KeyError, ValueError, EOFError) as error:
+        if not isinstance(content, Mapping):
+            raise pickle.UnpicklingError(f"it holds a {type(content).__name__}, not tensors by name")
+    except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is no whole PyTorch file of plain tensors ({error}). Fetch or copy it again, or save the model as "
             "safetensors."

@@ -72,7 +72,10 @@ def read_vocabulary_and_merges(folder: str | Path, add_prefix_space: bool) -> By
             raise InputError(
                 f"{folder / name} is missing: a byte-level BPE needs vocab.json and merges.txt, or tokenizer.json."
             )
-    vocabulary = _read_json(folder / "vocab.json")
+    added = _read_json(folder / "added_tokens.json") if (folder / "added_tokens.json").exists() else {}
+    for mark in added:
+        _require(mark in SPECIAL_MARKS, str(folder / "added_tokens.json"), "must hold special tokens alone", mark)
+    vocabulary = _add_marks(_read_json(folder / "vocab.json"), added, str(folder / "added_tokens.json"))
     lines = _read_text(folder / "merges.txt").split("\n")
     merges = [tuple(line.rstrip("\r").split(" ")) for line in lines if line.strip() and not line.startswith("#version")]
     return _check(ByteBPEFiles(vocabulary, merges, add_prefix_space), f"{folder}/vocab.json and merges.txt")
@@ -86,11 +89,23 @@ def _parse_tokenizer(content: Mapping[str, Any], adds_space: bool | None, source
     _require(content.get("normalizer") is None, source, "`normalizer` must be null", content.get("normalizer"))
     _require(words.get("type") == "ByteLevel", source, "`pre_tokenizer.type` must be ByteLevel", words.get("type"))
     _require(words.get("use_regex", True), source, "`pre_tokenizer.use_regex` must be true", False)
-    for token in content.get("added_tokens") or []:
+    added = content.get("added_tokens") or []
+    for token in added:
         _require(token.get("special"), source, "`added_tokens` must be special", token.get("content"))
+    vocabulary = _add_marks(
+        model.get("vocab") or {}, {token.get("content"): token.get("id") for token in added}, source
+    )
     merges = [tuple(merge.split(" ") if isinstance(merge, str) else merge) for merge in model.get("merges", [])]
     adds_space = words.get("add_prefix_space", True) if adds_space is None else adds_space
-    return _check(ByteBPEFiles(model.get("vocab") or {}, merges, adds_space), source)
+    return _check(ByteBPEFiles(vocabulary, merges, adds_space), source)
+
+
+def _add_marks(vocabulary: Mapping[str, int], added: Mapping[str, int], source: str) -> dict[str, int]:
+    """Returns the vocabulary with the special tokens that stand beside it."""
+    for mark, index in added.items():
+        own = vocabulary.get(mark, index)
+        _require(own == index, source, f"must give {mark!r} the id of the vocabulary, {own}", index)
+    return {**vocabulary, **added}
 
 
 def _check(files: ByteBPEFiles, source: str) -> ByteBPEFiles:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfr_listbert.config import Config, read_config, write_config
+from tfr_listbert.config import Config, EncoderConfig, read_config, write_config
 from tfr_listbert.encoders.hugging_face import (
     CONFIG_FILE,
     HuggingFaceRoberta,
@@ -97,7 +97,7 @@ def _describe_run(config: Config, model: HuggingFaceRoberta) -> Config:
     return dataclasses.replace(
         config,
         text=dataclasses.replace(config.text, tokenizer="byte_bpe", lowercase=False, **text),
-        encoder=dataclasses.replace(config.encoder, type="roberta", initial=None, **numbers, **rates),
+        encoder=EncoderConfig(type="roberta", **numbers, **rates),
     )
 
 
@@ -118,16 +118,23 @@ def export_hugging_face(config: Config) -> None:
     with it: a byte-level BPE in the library's own files, a SentencePiece model as the file that it is.
 
     Raises:
-        InputError: if there is no such run or checkpoint, or the folder to write exists.
+        InputError: if there is no such run or checkpoint, the folder to write exists, or the encoder marks matches,
+            which the library's does not.
     """
     run, target = Path(config.train.run), Path(config.hugging_face.folder)
     if target.exists():
         raise InputError(f"`hugging_face.folder` must be a new folder, got {target}, which exists. Choose another.")
     if not (run / "config.yaml").exists():
         raise InputError(f"There is no run in {run}; set `train.run` to a run folder.")
-    model = _read_run_model(run)
+    config, tokenizer = read_config(run / "config.yaml"), read_tokenizer(run / "tokenizer")
+    if config.encoder.match_marks:
+        raise InputError(
+            f"`encoder.match_marks` of the run {run} must be false, got true: the library's RoBERTa does not mark what "
+            "query and document share, so it would compute something else for them."
+        )
+    model = _describe_model(config, tokenizer)
     objects = _restore_best(run, model)
-    content = build_hugging_face_config(model, "mlm_head" in objects)
+    content = build_hugging_face_config(model, tokenizer.bos_id, tokenizer.eos_id, "mlm_head" in objects)
     beside = _make_beside(target)
     (beside / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     write_weights(beside / "model.safetensors", list_weights(objects["encoder"], objects.get("mlm_head")))
@@ -136,8 +143,7 @@ def export_hugging_face(config: Config) -> None:
     print(f"{target}: {content['architectures'][0]} of {run}.")
 
 
-def _read_run_model(run: Path) -> HuggingFaceRoberta:
-    config, tokenizer = read_config(run / "config.yaml"), read_tokenizer(run / "tokenizer")
+def _describe_model(config: Config, tokenizer: tf.Module) -> HuggingFaceRoberta:
     return HuggingFaceRoberta(
         resolve_shape(config.encoder),
         tokenizer.vocabulary_size,
@@ -166,3 +172,8 @@ def _write_tokenizer_files(source: Path, positions: int, target: Path) -> None:
         settings = {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": description["add_prefix_space"]}
         content = json.dumps({**settings, "model_max_length": positions}, indent=2)
         (target / "tokenizer_config.json").write_text(content + "\n", encoding="utf-8")
+    else:
+        print(
+            "The tokenizer is a SentencePiece model, for which the library's RoBERTa has no class: make token ids of "
+            f"text by sentencepiece.model itself, as `{description['kind']}` here does."
+        )
