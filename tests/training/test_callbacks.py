@@ -1,0 +1,35 @@
+"""What happens between steps."""
+
+import math
+import types
+
+import pytest
+
+from tfr_listbert.schema import DivergedError
+from tfr_listbert.training.callbacks import Evaluation
+from tfr_listbert.training.checkpoints import Progress
+
+
+class Checkpoints:
+    """Notes the steps whose weights are kept."""
+
+    def __init__(self):
+        self.progress, self.kept = Progress(), []
+
+    def save_best(self, step):
+        self.kept.append(step)
+
+
+@pytest.mark.parametrize("is_lower_better", [True, False])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_validation_metric_that_is_no_number_stops_the_run_and_is_never_the_best(is_lower_better, value):
+    values, checkpoints = iter([2.0, 1.0, value]), Checkpoints()
+    evaluation = Evaluation(lambda: {"metric": next(values)}, 1, 9, "metric", is_lower_better, None, checkpoints)
+    evaluation.set_model(types.SimpleNamespace())
+    for step in (1, 2):
+        evaluation.on_step(step, {"rows": 1})
+    with pytest.raises(DivergedError, match=f"its metric on held-out data is {value} at step 3. Lower `train.learn"):
+        evaluation.on_step(3, {"rows": 1})
+    assert checkpoints.kept == ([1, 2] if is_lower_better else [1])
+    assert checkpoints.progress.best_value == (1.0 if is_lower_better else 2.0)
+    assert len(checkpoints.progress.history) == 2
