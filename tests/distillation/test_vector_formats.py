@@ -9,9 +9,10 @@ import faiss
 import numpy as np
 import pytest
 
+from tfr_listbert.distillation import embedding
 from tfr_listbert.distillation.embedding import embed_documents
 from tfr_listbert.distillation.encoding import StudentEncoder
-from tfr_listbert.distillation.faiss_index import write_faiss_index
+from tfr_listbert.distillation.faiss_index import _find_lowest, _measure_recall, write_faiss_index
 from tfr_listbert.distillation.vectors import VectorWriter, read_vectors
 from tfr_listbert.schema import InputError
 
@@ -19,7 +20,7 @@ from tfr_listbert.schema import InputError
 @pytest.fixture(scope="module")
 def stored(student_config, tmp_path_factory):
     output = str(tmp_path_factory.mktemp("formats") / "vectors")
-    formats = ("opensearch", "elasticsearch", "faiss")
+    formats = ("opensearch", "elasticsearch", "faiss", "faiss")
     vectors = dataclasses.replace(student_config.vectors, output=output, formats=formats, index="shop")
     return embed_documents(dataclasses.replace(student_config, vectors=vectors)).stored
 
@@ -44,6 +45,20 @@ def test_bulk_files_update_every_document_with_its_vector(stored, engine, kind, 
     assert all(one["doc_as_upsert"] for one in changes)
 
 
+def test_products_that_are_no_more_are_deleted_from_the_index(student_config, tmp_path):
+    catalogue, settings = tmp_path / "products.jsonl", {"output": str(tmp_path / "vectors"), "formats": ("opensearch",)}
+    vectors = dataclasses.replace(student_config.vectors, catalogue=str(catalogue), index="shop", **settings)
+    for names in ("abc", "bd"):
+        rows = [{"document_id": name, "title": f"red {name}", "brand": ""} for name in names]
+        catalogue.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        embedded = embed_documents(dataclasses.replace(student_config, vectors=vectors))
+        removed = embedded.stored.folder / "opensearch" / "removed-00000.ndjson"
+        assert removed.exists() == (names == "bd")
+    assert embedded.removed == 2
+    lines = [json.loads(line) for line in removed.read_text().splitlines()]
+    assert lines == [{"delete": {"_index": "shop", "_id": name}} for name in "ac"]
+
+
 def test_the_faiss_index_finds_what_exact_search_finds(stored, student_config):
     queries = StudentEncoder(student_config.train.run).encode_queries(["red dress", "blue hat", "green coat"])
     index = faiss.read_index(str(stored.folder / "faiss" / "index.faiss"))
@@ -66,6 +81,32 @@ def test_recall_is_the_share_of_the_best_that_is_found(tmp_path):
     assert 0.3 < recalls[0] < recalls[-1] <= 1.0
     assert found["recall_10"][found["search_width"]] >= 0.99
     assert json.loads(Path(tmp_path, "faiss", "recall.json").read_text())["queries"] == 50
+
+
+def test_recall_is_that_of_hand_counted_results():
+    class Index:
+        """Finds three of the four documents, the best among them, and nothing in the fourth place."""
+
+        def search(self, queries, results):
+            return None, np.array([[0, 3, 2, -1]])
+
+    vectors = np.array([[4.0], [3.0], [2.0], [1.0]], np.float32)
+    queries = np.ones((1, 1), np.float32)
+    assert _find_lowest(vectors, queries).tolist() == [1.0]  # of four documents all are among the ten best
+    assert _measure_recall(Index(), vectors, queries, np.array([1.0])) == 0.75
+    assert _measure_recall(Index(), vectors, queries, np.array([3.0])) == 0.25
+
+
+def test_without_faiss_or_lists_nothing_is_embedded(student_config, tmp_path, monkeypatch):
+    settings = {"output": str(tmp_path / "vectors"), "formats": ("faiss",)}
+    config = dataclasses.replace(student_config, vectors=dataclasses.replace(student_config.vectors, **settings))
+    monkeypatch.setattr(embedding, "StudentEncoder", None)
+    bare = dataclasses.replace(config, data=dataclasses.replace(config.data, lists=str(tmp_path)))
+    with pytest.raises(InputError, match="is measured with queries"):
+        embed_documents(bare)
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(InputError, match="pip install"):
+        embed_documents(config)
 
 
 def test_without_faiss_the_message_says_what_to_install(stored, tmp_path, monkeypatch):

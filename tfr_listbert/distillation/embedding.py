@@ -15,7 +15,7 @@ import tqdm
 
 from tfr_listbert.config import Config
 from tfr_listbert.distillation.encoding import StudentEncoder
-from tfr_listbert.distillation.faiss_index import write_faiss_index
+from tfr_listbert.distillation.faiss_index import import_faiss, write_faiss_index
 from tfr_listbert.distillation.search_files import write_search_files
 from tfr_listbert.distillation.vectors import VECTORS_FILE, StoredVectors, VectorWriter, read_vectors
 from tfr_listbert.folders import replace_folder
@@ -54,10 +54,12 @@ def embed_documents(config: Config) -> Embedded:
             different.
     """
     settings = config.vectors
+    queries = _read_queries(config) if "faiss" in settings.formats else []
     encoder = StudentEncoder(config.train.run, config.evaluate.checkpoint)
     documents = _read_documents(config, encoder.fields)
-    known = _read_known(config, encoder)
-    reuse = _Reuse(encoder, known, settings.batch_documents)
+    before = _read_before(settings.output)
+    is_alike = before is not None and (before.model, before.dtype) == (encoder.version, settings.dtype)
+    reuse = _Reuse(encoder, before if is_alike else None, settings.batch_documents)
     with replace_folder(settings.output, VECTORS_FILE, "vectors.output") as folder:
         writer = VectorWriter(folder, encoder.version, settings.dtype, encoder.vector_size)
         progress = tqdm.tqdm(desc="embed", unit="document", mininterval=2)
@@ -65,10 +67,10 @@ def embed_documents(config: Config) -> Embedded:
             writer.write(*reuse.embed(part))
             progress.update(len(part))
         writer.close()
-        _write_formats(config, encoder, read_vectors(folder))
-    stored = read_vectors(settings.output)
-    removed = (known.count if known else 0) - reuse.kept - reuse.changed
-    embedded = Embedded(stored, reuse.encoded, reuse.kept, removed)
+        stored = read_vectors(folder)
+        removed = sorted(set(before.read_ids()) - set(stored.read_ids())) if before else []
+        _write_formats(config, stored, removed, encoder, queries)
+    embedded = Embedded(read_vectors(settings.output), reuse.encoded, reuse.kept, len(removed))
     print(
         f"{settings.output}: {stored.count} vectors of {stored.vector_size} {stored.dtype} numbers; {embedded.encoded} "
         f"encoded, {embedded.kept} kept, {embedded.removed} removed. Student {config.train.run}, version "
@@ -84,22 +86,24 @@ def _read_documents(config: Config, fields: Sequence[str]) -> Iterator[Document]
     return read_catalogue(settings.catalogue, settings.columns, fields)
 
 
-def _read_known(config: Config, encoder: StudentEncoder) -> StoredVectors | None:
-    """Returns the vectors that are there, if they are of the same student and type."""
+def _read_before(folder: str) -> StoredVectors | None:
+    """Returns the vectors that are there, of whatever student; None if there are none, or broken ones."""
     with contextlib.suppress(InputError):
-        stored = read_vectors(config.vectors.output, encoder.version)
-        return stored if stored.dtype == config.vectors.dtype else None
+        return read_vectors(folder)
     return None
 
 
-def _write_formats(config: Config, encoder: StudentEncoder, stored: StoredVectors) -> None:
+def _write_formats(
+    config: Config, stored: StoredVectors, removed: Sequence[str], encoder: StudentEncoder, queries: Sequence[str]
+) -> None:
+    """Writes what `vectors.formats` asks for; recall is measured with `queries`."""
     settings = config.vectors
-    for name in settings.formats:
+    for name in dict.fromkeys(settings.formats):
         folder = stored.folder / name
         if name != "faiss":
-            write_search_files(stored, name, settings.index, folder)
+            write_search_files(stored, name, settings.index, removed, folder)
             continue
-        found = write_faiss_index(stored, encoder.encode_queries(_read_queries(config)), folder)
+        found = write_faiss_index(stored, encoder.encode_queries(queries), folder)
         width = found["search_width"]
         print(f"faiss: recall of the 10 best {found['recall_10'][width]:.4f} at efSearch {width}.")
 
@@ -108,8 +112,9 @@ def _read_queries(config: Config) -> list[str]:
     """Returns queries that recall is measured with: those of the validation lists, or else of the training lists.
 
     Raises:
-        InputError: if there are no lists.
+        InputError: if FAISS is not installed, or there are no lists.
     """
+    import_faiss()
     for split in ("validation", "train"):
         if any(Path(config.data.lists).glob(f"{split}-*.tfrecord")):
             return [one.query for one in itertools.islice(read_lists(config.data.lists, split), _RECALL_QUERIES)]
@@ -130,7 +135,7 @@ class _Reuse:
         self._encoder, self._batch_documents = encoder, batch_documents
         self._places = known.index() if known else {}
         self._shards = list(known.open_shards()) if known else []
-        self.encoded = self.kept = self.changed = 0
+        self.encoded = self.kept = 0
 
     def embed(self, documents: Sequence[Document]) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Returns ids, hashes and vectors of documents."""
@@ -144,7 +149,6 @@ class _Reuse:
                 self.kept += 1
             else:
                 waiting.append(row)
-                self.changed += place is not None
         for start in range(0, len(waiting), self._batch_documents):
             rows = waiting[start : start + self._batch_documents]
             vectors[rows] = self._encoder.encode_documents([documents[row] for row in rows])

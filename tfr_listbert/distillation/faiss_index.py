@@ -21,6 +21,7 @@ NEIGHBOURS = 32
 SEARCH_WIDTHS = (16, 32, 64, 128, 256)
 WANTED_RECALL = 0.99
 RESULTS = 10
+_EXACT_QUERIES = 50  # of which the scores of all documents are in memory at once
 
 
 def write_faiss_index(stored: StoredVectors, queries: np.ndarray, folder: Path) -> dict[str, Any]:
@@ -41,20 +42,17 @@ def write_faiss_index(stored: StoredVectors, queries: np.ndarray, folder: Path) 
     Raises:
         InputError: if FAISS is not installed.
     """
-    try:
-        import faiss
-    except ImportError:
-        message = "`vectors.formats` has faiss, which needs the package faiss-cpu: pip install '.[faiss]'."
-        raise InputError(message) from None
+    faiss = import_faiss()
     vectors = stored.read_vectors().astype(np.float32)
     graph = faiss.IndexHNSWFlat(stored.vector_size + 1, NEIGHBOURS)
     graph.hnsw.efConstruction = 200
     graph.add(add_distance_coordinate(vectors))
     index = faiss.IndexPreTransform(_build_zero_coordinate(faiss, stored.vector_size), graph)
+    lowest = _find_lowest(vectors, queries)
     recalls = {}
     for width in SEARCH_WIDTHS:
         graph.hnsw.efSearch = width
-        recalls[width] = _measure_recall(index, vectors, queries)
+        recalls[width] = _measure_recall(index, vectors, queries, lowest)
     chosen = next((width for width, recall in recalls.items() if recall >= WANTED_RECALL), SEARCH_WIDTHS[-1])
     graph.hnsw.efSearch = chosen
     found = {"model": stored.model, "queries": len(queries), "recall_10": recalls, "search_width": chosen}
@@ -65,6 +63,20 @@ def write_faiss_index(stored: StoredVectors, queries: np.ndarray, folder: Path) 
     return found
 
 
+def import_faiss() -> Any:
+    """Returns the package `faiss`.
+
+    Raises:
+        InputError: if it is not installed.
+    """
+    try:
+        import faiss
+    except ImportError:
+        message = "`vectors.formats` has faiss, which needs the package faiss-cpu: pip install '.[faiss]'."
+        raise InputError(message) from None
+    return faiss
+
+
 def _build_zero_coordinate(faiss: Any, vector_size: int) -> Any:
     """Returns what adds a 0 to a query's vector."""
     transform = faiss.LinearTransform(vector_size, vector_size + 1, False)
@@ -73,11 +85,16 @@ def _build_zero_coordinate(faiss: Any, vector_size: int) -> Any:
     return transform
 
 
-def _measure_recall(index: Any, vectors: np.ndarray, queries: np.ndarray) -> float:
-    """Returns the share of the exact best documents that the index finds; equal scores count as found."""
+def _find_lowest(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Returns the score [B] of the last of the exact best documents of each query; few queries at a time."""
     results = min(RESULTS, len(vectors))
-    _, found = index.search(queries, results)
-    scores = queries @ vectors.T  # [B, C]
-    lowest = np.sort(scores, axis=1)[:, -results]
-    own = np.take_along_axis(scores, np.maximum(found, 0), axis=1)
-    return float(np.mean((own >= lowest[:, np.newaxis] - 1e-6) & (found >= 0)))
+    parts = [queries[start : start + _EXACT_QUERIES] for start in range(0, len(queries), _EXACT_QUERIES)]
+    return np.concatenate([np.partition(part @ vectors.T, -results, axis=1)[:, -results] for part in parts])
+
+
+def _measure_recall(index: Any, vectors: np.ndarray, queries: np.ndarray, lowest: np.ndarray) -> float:
+    """Returns the share of the exact best documents that the index finds; equal scores count as found."""
+    _, found = index.search(queries, min(RESULTS, len(vectors)))  # [B, R]
+    own = np.einsum("bv,brv->br", queries, vectors[np.maximum(found, 0)])
+    is_best = own >= (lowest - 1e-5 * np.maximum(np.abs(lowest), 1.0))[:, np.newaxis]
+    return float(np.mean(is_best & (found >= 0)))

@@ -3,12 +3,14 @@
 Engines search by distance, see `inner_products.py`: a document's vector has one more number than the student's, and a
 query's gets a 0, as `encode_query` gives it in `search_vectors`. The bulk files update documents, so that what the
 index knows of a product stays: `curl -H "Content-Type: application/x-ndjson" --data-binary @bulk-00000.ndjson
-http://127.0.0.1:9200/_bulk`.
+http://127.0.0.1:9200/_bulk`. What was stored before and is no more, `removed-00000.ndjson` deletes in the same way:
+send it, too, before vectors are embedded again, unless the shop takes products out of the index itself.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,27 +44,39 @@ def build_elasticsearch_mapping(vector_size: int) -> dict[str, Any]:
 MAPPINGS = {"opensearch": build_opensearch_mapping, "elasticsearch": build_elasticsearch_mapping}
 
 
-def write_search_files(stored: StoredVectors, engine: str, index: str, folder: Path) -> None:
-    """Writes `mapping.json` and `bulk-00000.ndjson`, ... for an engine.
+def write_search_files(stored: StoredVectors, engine: str, index: str, removed: Sequence[str], folder: Path) -> None:
+    """Writes `mapping.json`, `bulk-00000.ndjson`, ... and, where products are no more, `removed-00000.ndjson`, ...
 
     Args:
         stored: the vectors.
         engine: `opensearch` or `elasticsearch`.
         index: name of the index.
+        removed: ids of documents to delete.
         folder: a new folder.
     """
     folder.mkdir()
     mapping = MAPPINGS[engine](stored.vector_size)
     (folder / "mapping.json").write_text(json.dumps(mapping, indent=1) + "\n", encoding="utf-8")
-    ids, vectors = stored.read_ids(), add_distance_coordinate(stored.read_vectors())
-    for number, start in enumerate(range(0, len(ids), BULK_DOCUMENTS)):
-        part = slice(start, start + BULK_DOCUMENTS)
-        lines = [_format_update(index, stored.model, *one) for one in zip(ids[part], vectors[part], strict=True)]
+    pairs = list(zip(stored.read_ids(), add_distance_coordinate(stored.read_vectors()), strict=True))
+    for number, part in _cut(pairs):
+        lines = [_format_update(index, stored.model, *pair) for pair in part]
         (folder / f"bulk-{number:05d}.ndjson").write_text("".join(lines), encoding="utf-8")
+    for number, part in _cut(removed):
+        lines = [_format_action("delete", index, document_id) for document_id in part]
+        (folder / f"removed-{number:05d}.ndjson").write_text("".join(lines), encoding="utf-8")
+
+
+def _cut(items: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Yields the items of each file with its number."""
+    for number, start in enumerate(range(0, len(items), BULK_DOCUMENTS)):
+        yield number, items[start : start + BULK_DOCUMENTS]
+
+
+def _format_action(action: str, index: str, document_id: str) -> str:
+    return json.dumps({action: {"_index": index, "_id": document_id}}, ensure_ascii=False) + "\n"
 
 
 def _format_update(index: str, model: str, document_id: str, vector: np.ndarray) -> str:
-    action = {"update": {"_index": index, "_id": document_id}}
     numbers = [float(f"{number:.7g}") for number in vector]
     change = {"doc": {VECTOR_FIELD: numbers, MODEL_FIELD: model}, "doc_as_upsert": True}
-    return f"{json.dumps(action, ensure_ascii=False)}\n{json.dumps(change)}\n"
+    return f"{_format_action('update', index, document_id)}{json.dumps(change)}\n"
