@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.config import write_config
-from tfr_listbert.export.bundle import build_text_model, build_text_ranker
+from tfr_listbert.export.bundle import build_requests, build_text_model, build_text_ranker
+from tfr_listbert.export.half_weights import HalfWeight, round_weights
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.lists.elwc import read_lists
@@ -94,6 +95,34 @@ def test_a_cascade_over_a_whole_list_is_the_teacher(cascade_config, lists):
     fields = {name: tf.constant(inputs[name]) for name in ("title", "brand")}
     arguments = (tf.constant(inputs["query"]), fields, {"price": tf.constant(inputs["price"], tf.float32)})
     np.testing.assert_allclose(cascade.rank_scores(*arguments), teacher.rank_scores(*arguments), atol=1e-5)
+
+
+def test_in_half_precision_the_teacher_is_rounded_too(cascade_config, lists):
+    config = dataclasses.replace(
+        cascade_config, export=dataclasses.replace(cascade_config.export, cascade_documents=1000)
+    )
+    cascade = build_text_model(config, read_ranker(config.train.run))
+    cascade.halve_weights()
+    weights = cascade.build_saved_module().teacher.weights
+    assert sum(isinstance(weight, HalfWeight) for weight in weights) > 10
+    teacher = read_ranker(config.teacher.run)
+    round_weights(teacher.row_scorer.trainable_variables)
+    inputs = build_inputs(lists)
+    fields = {name: tf.constant(inputs[name]) for name in ("title", "brand")}
+    arguments = (tf.constant(inputs["query"]), fields, {"price": tf.constant(inputs["price"], tf.float32)})
+    expected = build_text_ranker(teacher).rank_scores(*arguments)
+    np.testing.assert_allclose(cascade.rank_scores(*arguments), expected, atol=1e-5)
+
+
+def test_the_latency_of_a_cascade_by_ids_is_measured(cascade_config):
+    builder = build_requests(build_text_model(cascade_config, read_ranker(cascade_config.train.run)), ())
+    assert builder.timed_signature == "cascade_ids"
+
+
+def test_a_students_teacher_is_no_student(cascade_config):
+    export = dataclasses.replace(cascade_config.export, cascade=cascade_config.train.run)
+    with pytest.raises(InputError, match="`export.cascade` must name the run folder of a ranker, not a student's"):
+        build_text_model(dataclasses.replace(cascade_config, export=export), read_ranker(cascade_config.train.run))
 
 
 def test_a_ranker_takes_no_vectors_and_no_cascade(student_config):

@@ -25,6 +25,7 @@ from tfr_listbert.export.model_card import CARD_FILE, build_card
 from tfr_listbert.export.onnx_model import ONNX_FILE, score_with_onnx, write_onnx
 from tfr_listbert.export.requests import SAMPLE_LISTS, RequestBuilder, ServedRequest
 from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, TextRanker
+from tfr_listbert.export.stored_order import check_stored_order
 from tfr_listbert.export.student import StudentRequestBuilder, build_text_student
 from tfr_listbert.export.student_signatures import TextStudent
 from tfr_listbert.export.trial import Trial, require_answers, run_trial
@@ -101,8 +102,8 @@ def _write_with_options(
     exact = score_in_memory(ranker, builder, lists)
     if settings.float16:
         ranker.halve_weights()
+    notes = check_stored_order(config, ranker)
     bundle = write_bundle(ranker, folder, builder, settings.name, settings.warmup_lists)
-    notes = []
     if settings.float16:
         halved = score_with_version(folder, lists) if lists else []
         notes.append(describe_difference("float16 weights", config, exact, halved))

@@ -107,6 +107,11 @@ class TextCascade(TextStudent):
         scores = self._rank_anew(queries, fields, features, found["scores"], found["is_known"])
         return {**self._order(scores), "is_known": found["is_known"]}
 
+    def halve_weights(self) -> None:
+        """Rounds the weights of student and teacher to float16, and has them saved so; errors as of `TextStudent`."""
+        super().halve_weights()
+        self._teacher.halve_weights()
+
     def _list_signatures(self) -> dict[str, Signature]:
         """Returns a student's signatures, those on text ranking by the cascade, and with stored vectors another:
 

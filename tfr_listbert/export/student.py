@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
-from tfr_listbert.config import Config
+from tfr_listbert.config import Config, read_config, require
 from tfr_listbert.distillation.vectors import read_vectors
 from tfr_listbert.export.cascade import TextCascade
 from tfr_listbert.export.requests import RequestBuilder, ServedRequest
@@ -24,13 +25,15 @@ def build_text_student(config: Config, student: Ranker, teacher: TextRanker | No
         teacher: ranks its first documents anew; none when None.
 
     Raises:
-        InputError: if the vectors are not whole or not of this student.
+        InputError: if the vectors are not whole or not of this student, or its teacher is a student.
     """
-    table = None
-    if config.export.vectors is not None:
-        stored = read_vectors(config.export.vectors, compute_version(config.train.run, config.evaluate.checkpoint))
+    batcher, settings, table = student.batcher, config.export, None
+    if settings.vectors is not None:
+        stored = read_vectors(settings.vectors, compute_version(config.train.run, config.evaluate.checkpoint))
         table = VectorTable(stored.read_ids(), stored.read_vectors())
-    batcher, settings = student.batcher, config.export
+    if teacher is not None:
+        is_ranker = not read_config(Path(settings.cascade) / "config.yaml").model.is_student
+        require(is_ranker, "export.cascade", "must name the run folder of a ranker, not a student's", settings.cascade)
     parts = (batcher.packer, student.row_scorer, batcher.fields, table, settings.search_results)
     return TextStudent(*parts) if teacher is None else TextCascade(teacher, *parts, settings.cascade_documents)
 
@@ -58,7 +61,9 @@ class StudentRequestBuilder(RequestBuilder):
     @property
     def timed_signature(self) -> str:
         """The signature whose latency is measured."""
-        return "rank_ids" if self.has_vectors else super().timed_signature
+        if not self.has_vectors:
+            return super().timed_signature
+        return "cascade_ids" if self.is_cascade else "rank_ids"
 
     def ask(self, name: str, signature_name: str, lists: Sequence[RankedList]) -> ServedRequest:
         """Returns a request of a signature for some lists."""

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from tfr_listbert.export.half_weights import HalfWeight
 from tfr_listbert.export.signatures import NUM_DOCUMENTS, Signature, TextRanker
 from tfr_listbert.models.student import TwoTowers
 from tfr_listbert.schema import PADDING_SCORE, QUERY, InputError
@@ -26,8 +27,10 @@ UNKNOWN_SCORE = PADDING_SCORE / 2
 class VectorTable(tf.Module):
     """A catalogue's vectors within a model, found by their ids.
 
+    Vectors of float16 are so on disk alone: a server casts them once, when it loads the model.
+
     Attributes:
-        vectors: [C + 1, V], the last row zeros, for ids that are not known.
+        vectors: [C + 1, V] float32, the last row zeros, for ids that are not known.
         ids: [C] string.
     """
 
@@ -42,8 +45,9 @@ class VectorTable(tf.Module):
         if wrong:
             raise InputError(f"A document's id in an export must not have a line break, got {wrong[0]!r}.")
         self.size = len(ids)
-        zeros = np.zeros((1, vectors.shape[1]), vectors.dtype)
-        self.vectors = tf.Variable(np.concatenate([vectors, zeros]), trainable=False, name="vectors")
+        self._is_half = vectors.dtype == np.float16
+        padded = np.pad(vectors.astype(np.float32), [(0, 1), (0, 0)])
+        self.vectors = tf.Variable(padded, trainable=False, name="vectors")
         self.ids = tf.Variable(np.array(ids, object), dtype=tf.string, trainable=False, name="ids")
         self._scratch = tempfile.TemporaryDirectory()
         path = Path(self._scratch.name) / "document_ids.txt"
@@ -58,14 +62,19 @@ class VectorTable(tf.Module):
 
     def score(self, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Returns the scores [B, L] of the documents in `rows` [B, L] for queries [B, V]."""
-        documents = tf.cast(tf.gather(self.vectors, rows), tf.float32)  # [B, L, V]
-        return tf.linalg.matvec(documents, queries)
+        return tf.linalg.matvec(tf.gather(self.vectors, rows), queries)
 
     def search(self, queries: tf.Tensor, results: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns scores and rows [B, K] of the K best of all documents for queries [B, V], exactly."""
-        documents = tf.cast(self.vectors[: self.size], tf.float32)
-        scores = tf.matmul(queries, documents, transpose_b=True)  # [B, C]
+        scores = tf.matmul(queries, self.vectors[: self.size], transpose_b=True)  # [B, C]
         return tf.math.top_k(scores, tf.minimum(results, self.size))
+
+    def build_saved_module(self) -> tf.Module:
+        """Returns the object to save beside the signatures."""
+        module = tf.Module(name="saved_vectors")
+        module.vectors = HalfWeight(self.vectors) if self._is_half else self.vectors
+        module.ids, module.rows = self.ids, self._rows
+        return module
 
 
 class TextStudent(TextRanker):
@@ -105,12 +114,22 @@ class TextStudent(TextRanker):
     def _trace(self, scorer: TwoTowers) -> None:
         rows = tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)
         dense = tf.TensorSpec([None, None], tf.int32)
-        encode_query = tf.function(lambda tokens: scorer.query_tower.encode_dense(tokens), input_signature=[dense])
+        encode_query = tf.function(lambda tokens: [scorer.query_tower.encode_dense(tokens)], input_signature=[dense])
         # A query is a dozen tokens: to put the weights into the form that products want costs more than the products.
-        # As constants they are put so once, when the model is loaded.
-        self._encode_query_rows = convert_variables_to_constants_v2(encode_query.get_concrete_function())
+        # As constants they are put so once, when the model is loaded; but as constants they are float32.
+        concrete = encode_query.get_concrete_function()
+        self._encode_query_rows = concrete if self._is_half else convert_variables_to_constants_v2(concrete)
         self._pad_id = scorer.query_tower.encoder.pad_id
         self._encode_document_rows = tf.function(lambda tokens: scorer.document_tower(tokens), input_signature=[rows])
+
+    def halve_weights(self) -> None:
+        """Rounds the weights to float16, and has them saved so; a query then takes longer than by float32 constants.
+
+        Raises:
+            InputError: if a weight is beyond float16's range.
+        """
+        super().halve_weights()
+        self._trace(self._row_scorer)
 
     def encode_queries(self, queries: tf.Tensor) -> tf.Tensor:
         """Returns the vectors [B, V] float32 of `queries` [B] string."""
@@ -191,7 +210,8 @@ class TextStudent(TextRanker):
     def build_saved_module(self) -> tf.Module:
         """Returns the object to save beside the signatures."""
         module = super().build_saved_module()
-        module.table = self._table
+        if self._table is not None:
+            module.table = self._table.build_saved_module()
         return module
 
     def _answer_query(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
