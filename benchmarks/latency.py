@@ -1,10 +1,14 @@
-"""Teacher and student, measured in one run: percentiles and requests per second, with stored vectors and without.
+"""Teacher, student and cascade in one run: percentiles and requests per second, with stored vectors and without.
 
 Usage: python -m benchmarks.latency [--size mini] [--before COMMIT] [--documents 30 100 1000] [--clients 1 8]
+           [--catalogue 10000 100000 1000000]
        python -m benchmarks.latency --teacher runs/shop/served/shop_ranker/1 --student runs/shop/served/shop_student/1
+           --lists runs/shop/lists [--cascade runs/shop/served/shop_cascade/1]
 
 Without bundles of your own it exports models of a size with random weights over a small simulated shop; speed does not
-depend on weights. `--before` names a commit whose code exports the teacher once more, for the ratio to what it was.
+depend on weights. `--before` names a commit whose code exports the teacher once more, for the ratio to what it was: the
+last before any work on its speed, where git's history is at hand; "" for none. `--catalogue` measures `search` over
+random unit vectors of so many products, as far as memory holds them.
 All are SavedModels in one process, without network and server; each request is one query and its candidates.
 """
 
@@ -15,29 +19,29 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from tfr_listbert.config import read_config
-from tfr_listbert.evaluation.shop_report import simulate_shop
+from benchmarks.bundles import TEACHER_BEFORE, export_bundles, export_catalogue
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.lists.elwc import read_lists
-from tfr_listbert.lists.preparation import prepare_data
-from tfr_listbert.rows.tokenizer_corpus import train_configured_tokenizer
 from tfr_listbert.schema import Document
 
-FOLDER = Path("runs/benchmarks")
 SECONDS = 6.0
 """For which each is asked, at least; a slow one at least MINIMUM times."""
 MINIMUM = 8
 MOST = 400
+FEWEST = 100
+"""Requests without which nothing is said of the slowest in a hundred."""
+
+STORED = "student, stored vectors"
+GOAL_MILLISECONDS = 5.0
+GOAL_RATIO = 50
+GOAL_DOCUMENTS = (100, 1000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,58 +65,6 @@ class System:
         self.model.ask(self.signature, inputs)
 
 
-def build_shop(size: str) -> Path:
-    """Returns the folder of a small simulated shop with its lists and tokenizer and the configs of both models."""
-    folder = FOLDER / f"latency-{size}"
-    configs = Path(__file__).parent.parent / "pipelines" / "configs"
-    shop = yaml.safe_load((configs / "shop.yaml").read_text())
-    options = shop["data"]["options"] | {
-        "log": str(folder / "export/search_log.csv.gz"),
-        "catalogue": str(folder / "export/catalogue.csv.gz"),
-        "min_impressions": 1,
-    }
-    teacher = {
-        "data": shop["data"] | {"options": options, "lists": str(folder / "lists")},
-        "text": shop["text"] | {"folder": str(folder / "tokenizer")},
-        "encoder": {"size": size},
-        "model": shop["model"],
-    }
-    student = teacher | {
-        "model": {"type": "student"},
-        "train": {"run": str(folder / "student_run")},
-        "vectors": {"output": str(folder / "vectors")},
-        "export": {"vectors": str(folder / "vectors")},
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, values in {"teacher": teacher, "student": student}.items():
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(values))
-    if not (folder / "tokenizer").exists():
-        sizes = [f"shop.output={folder / 'export'}", "shop.sessions=60000"]
-        config = read_config(folder / "teacher.yaml", sizes)
-        simulate_shop(config)
-        prepare_data(config)
-        train_configured_tokenizer(config)
-    return folder
-
-
-def export_untrained(folder: Path, kind: str, code: Path, output: Path) -> Path:
-    """Exports a model with random weights in a process of its own, by the code in a folder."""
-    script = Path(__file__).with_name("untrained.py").absolute()
-    command = [sys.executable, script, kind, folder / f"{kind}.yaml", output]
-    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(code)}, stdout=sys.stderr)
-    return output
-
-
-def check_out(commit: str) -> Path:
-    """Returns the folder of the code of a commit."""
-    folder = FOLDER / f"code-{commit}"
-    if not folder.exists():
-        archive = subprocess.run(["git", "archive", commit], check=True, capture_output=True).stdout
-        folder.mkdir(parents=True)
-        subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
-    return folder.absolute()
-
-
 def build_text_inputs(query: str, documents: Sequence[Document], model: ReloadedModel) -> dict[str, Any]:
     """Returns the inputs of `serving_default`: query, text fields and numeric features."""
     inputs: dict[str, Any] = {"query": [query]}
@@ -122,7 +74,9 @@ def build_text_inputs(query: str, documents: Sequence[Document], model: Reloaded
     return inputs
 
 
-def build_systems(teachers: Mapping[str, ReloadedModel], student: ReloadedModel) -> list[System]:
+def build_systems(
+    teachers: Mapping[str, ReloadedModel], student: ReloadedModel, cascade: ReloadedModel | None
+) -> list[System]:
     """Returns what is measured, the teachers first."""
     texts = {**teachers, "student, texts encoded afresh": student}
     systems = [
@@ -133,7 +87,12 @@ def build_systems(teachers: Mapping[str, ReloadedModel], student: ReloadedModel)
     def build_ids(query: str, documents: Sequence[Document]) -> dict[str, Any]:
         return {"query": [query], "document_ids": [[document.document_id for document in documents]]}
 
-    return [*systems, System("student, stored vectors", student, "rank_ids", build_ids)]
+    def build_both(query: str, documents: Sequence[Document]) -> dict[str, Any]:
+        return build_text_inputs(query, documents, cascade) | build_ids(query, documents)
+
+    if cascade is not None:
+        systems.append(System("cascade, stored vectors", cascade, "cascade_ids", build_both))
+    return [*systems, System(STORED, student, "rank_ids", build_ids)]
 
 
 def measure(system: System, requests: Sequence[Mapping[str, Any]], clients: int) -> tuple[np.ndarray, float]:
@@ -158,53 +117,112 @@ def measure(system: System, requests: Sequence[Mapping[str, Any]], clients: int)
     return np.array(times), len(times) / (time.perf_counter() - start)
 
 
-def main() -> None:
-    """Prints the table."""
+def parse_arguments() -> argparse.Namespace:
+    """Returns the settings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="mini")
     parser.add_argument("--before", help="commit whose code exports the teacher, too")
-    parser.add_argument("--teacher", type=Path)
-    parser.add_argument("--student", type=Path)
+    for name in ("teacher", "student", "cascade"):
+        parser.add_argument(f"--{name}", type=Path, help="a bundle of your own")
     parser.add_argument("--lists", help="prepared lists of bundles of your own")
     parser.add_argument("--documents", type=int, nargs="+", default=[30, 100, 1000])
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--catalogue", type=int, nargs="+", default=[], help="sizes of catalogues to search")
     settings = parser.parse_args()
-    code = Path(__file__).parent.parent.absolute()
+    own = (settings.teacher, settings.student, settings.lists)
+    if any(own) and not all(own):
+        parser.error("bundles of your own need --teacher, --student and --lists")
+    if settings.catalogue and any(own):
+        parser.error("--catalogue measures models with random weights alone")
+    return settings
+
+
+def main() -> None:
+    """Prints the tables."""
+    settings = parse_arguments()
     if settings.teacher is None:
-        folder = build_shop(settings.size)
-        bundles = {"teacher": export_untrained(folder, "teacher", code, folder / "teacher")}
-        if settings.before:
-            old = check_out(settings.before)
-            bundles["teacher before"] = export_untrained(folder, "teacher", old, folder / f"teacher-{settings.before}")
-        student, lists = export_untrained(folder, "student", code, folder / "student"), folder / "lists"
+        bundles, folder, lists = export_bundles(settings.size, settings.before)
     else:
-        bundles, student, lists = {"teacher": settings.teacher}, settings.student, settings.lists
+        named = {name: getattr(settings, name) for name in ("teacher", "student", "cascade")}
+        bundles, lists = {name: path for name, path in named.items() if path is not None}, settings.lists
+    found = list(read_lists(lists, "test"))
+    print(f"{os.cpu_count()} processors; milliseconds")
     with contextlib.ExitStack() as stack:
-        teachers = {name: stack.enter_context(ReloadedModel(path)) for name, path in bundles.items()}
-        systems = build_systems(teachers, stack.enter_context(ReloadedModel(student)))
-        report(systems, list(read_lists(lists, "test")), settings.documents, settings.clients)
+        models = {name: stack.enter_context(ReloadedModel(path)) for name, path in bundles.items()}
+        student, cascade = models.pop("student"), models.pop("cascade", None)
+        systems = build_systems(models, student, cascade)
+        report_goals(report(systems, found, settings.documents, settings.clients))
+    if settings.catalogue:
+        report_search(folder, [one.query for one in found[:20]], settings.catalogue, settings.clients)
 
 
-def report(systems: Sequence[System], lists: Sequence[Any], lengths: Sequence[int], clients: Sequence[int]) -> None:
+Medians = dict[tuple[int, int], dict[str, float]]
+"""Milliseconds by (candidates, clients) and system."""
+
+
+def report(systems: Sequence[System], lists: Sequence[Any], lengths: Sequence[int], clients: Sequence[int]) -> Medians:
     """Measures and prints every system at every length and number of clients, and ratios of medians."""
     documents = list({document.document_id: document for one in lists for document in one.documents}.values())
     queries = [one.query for one in lists[:20]]
-    print(f"{os.cpu_count()} processors; milliseconds")
-    columns = "".join(f" {name:>8}" for name in ("p50", "p95", "p99", "per s", "requests"))
-    print(f"{'candidates':>10} {'clients':>7}  {'system':31}{columns}", flush=True)
-    for length in lengths:
+    print_header("candidates")
+    found: Medians = {}
+    for length in (min(length, len(documents)) for length in lengths):
         for count in clients:
-            medians = {}
+            medians = found[length, count] = {}
             for system in systems:
                 requests = [system.build(query, documents[:length]) for query in queries]
-                times, rate = measure(system, requests, count)
-                p50, p95, p99 = np.percentile(times, [50, 95, 99])
-                medians[system.name] = p50
-                numbers = f"{p50:8.1f} {p95:8.1f} {p99:8.1f} {rate:8.1f} {len(times):8}"
-                print(f"{min(length, len(documents)):>10} {count:>7}  {system.name:31} {numbers}", flush=True)
-            own = medians["student, stored vectors"]
+                medians[system.name] = print_row(length, count, system.name, *measure(system, requests, count))
+            own = medians[STORED]
             ratios = (f"{name} / stored {value / own:.0f}" for name, value in medians.items() if value is not own)
             print(f"{'':20} medians: {'; '.join(ratios)}", flush=True)
+    return found
+
+
+def print_header(what: str) -> None:
+    """Prints the names of the columns."""
+    columns = "".join(f" {name:>8}" for name in ("p50", "p95", "p99", "per s", "requests"))
+    print(f"{what:>10} {'clients':>7}  {'system':31}{columns}", flush=True)
+
+
+def print_row(size: int, clients: int, name: str, times: np.ndarray, rate: float) -> float:
+    """Prints a row and returns its median."""
+    p50, p95, p99 = np.percentile(times, [50, 95, 99])
+    slowest = f"{p99:8.1f}" if len(times) >= FEWEST else f"{'-':>8}"
+    print(f"{size:>10} {clients:>7}  {name:31} {p50:8.1f} {p95:8.1f} {slowest} {rate:8.1f} {len(times):8}", flush=True)
+    return float(p50)
+
+
+def report_goals(medians: Medians) -> None:
+    """Prints whether the goals are met for one client, of those candidates that were measured."""
+    for length in GOAL_DOCUMENTS:
+        own = medians.get((length, 1))
+        if own is None:
+            print(f"goal for {length} candidates: not measured")
+            continue
+        stored, before = own[STORED], own.get(TEACHER_BEFORE)
+        print(f"goal: {length} candidates in at most {GOAL_MILLISECONDS:g} ms: {say(stored <= GOAL_MILLISECONDS)}")
+        goal = f"goal: at least {GOAL_RATIO} times faster than the teacher before, {length} candidates"
+        print(f"{goal}: {'not measured' if before is None else say(before / stored >= GOAL_RATIO)}", flush=True)
+
+
+def say(is_met: bool) -> str:
+    """Returns the verdict on a goal."""
+    return "met" if is_met else "missed"
+
+
+def report_search(folder: Path, queries: Sequence[str], sizes: Sequence[int], clients: Sequence[int]) -> None:
+    """Measures and prints `search` over catalogues of random unit vectors, 10 results, as far as memory holds them."""
+    requests = [{"query": [query], "results": [0]} for query in queries]
+    print_header("catalogue")
+    for size in sizes:
+        bundle = export_catalogue(folder, size)
+        if bundle is None:
+            print(f"{size:>10} {'':7}  does not fit into memory", flush=True)
+            continue
+        with ReloadedModel(bundle) as model:
+            system = System("search", model, "search", lambda query, documents: {})
+            for count in clients:
+                print_row(size, count, "search, whole catalogue", *measure(system, requests, count))
 
 
 if __name__ == "__main__":

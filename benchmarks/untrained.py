@@ -1,16 +1,21 @@
 """Exports models with random weights, for what does not depend on what they have learnt: their speed.
 
-Usage: python benchmarks/untrained.py {teacher|student} CONFIG.yaml OUTPUT
+Usage: python benchmarks/untrained.py teacher TEACHER.yaml OUTPUT
+       python benchmarks/untrained.py student STUDENT.yaml OUTPUT
+       python benchmarks/untrained.py cascade STUDENT.yaml OUTPUT TEACHER.yaml
+       python benchmarks/untrained.py catalogue STUDENT.yaml OUTPUT SIZE
 
-Reads the lists and the tokenizer of the config. `teacher` uses only what the first version of this package has, too,
-so that the same script exports the same model with older code on PYTHONPATH.
+Reads the lists and the tokenizer of the config. `student` makes the student's run folder and the vectors of all
+documents in the lists, which `cascade` exports with a teacher; `catalogue` exports the student of that folder with
+random unit vectors of so many documents. `teacher` uses only what the first version of this package has, too, so that
+the same script exports the same model with older code on PYTHONPATH.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config, read_config
@@ -20,7 +25,7 @@ from tfr_listbert.rows.profile import RowProfile, measure_rows
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.runs import build_batcher, build_run_ranker
 
-SIGNATURES = ("serving_default", "rank_ids", "search", "encode_query", "cascade", "cascade_ids")
+SIGNATURES = ("serving_default", "rank_ids", "search", "cascade_ids")
 
 
 def measure_profile(config: Config, batcher) -> RowProfile:
@@ -29,15 +34,15 @@ def measure_profile(config: Config, batcher) -> RowProfile:
     return measure_rows(dataset, config.model.features, config.model.buckets, config.text.row_tokens)
 
 
-def export_teacher(config: Config, output: str) -> None:
-    """Exports a ranker."""
+def build_teacher(config: Config):
+    """Returns a ranker as it is exported."""
     tf.keras.utils.set_random_seed(1)
     batcher = build_batcher(config, read_tokenizer(config.text.folder))
-    save(build_text_ranker(build_run_ranker(config, batcher, measure_profile(config, batcher))), output)
+    return build_text_ranker(build_run_ranker(config, batcher, measure_profile(config, batcher)))
 
 
-def export_student(config: Config, output: str) -> None:
-    """Exports a student with the vectors of all documents in the lists; its run folder is made, too."""
+def build_student(config: Config):
+    """Returns a student as it is exported, with the vectors of all documents in the lists; makes its run folder."""
     from tfr_listbert.distillation.embedding import embed_documents
     from tfr_listbert.export.student import build_text_student
     from tfr_listbert.training.checkpoints import RunCheckpoints
@@ -49,7 +54,33 @@ def export_student(config: Config, output: str) -> None:
     optimizer = tf.keras.optimizers.Adam()
     RunCheckpoints(config.train.run, student.row_scorer.list_objects(), optimizer).save_best(1)
     embed_documents(config)
-    save(build_text_student(config, student), output)
+    return build_text_student(config, student)
+
+
+def build_cascade(config: Config, teacher: str):
+    """Returns the student in a run folder whose first documents a ranker of the config `teacher` ranks anew."""
+    from tfr_listbert.distillation.vectors import read_vectors
+    from tfr_listbert.export.cascade import TextCascade
+    from tfr_listbert.export.student_signatures import VectorTable
+    from tfr_listbert.training.runs import read_ranker
+
+    student, stored = read_ranker(config.train.run), read_vectors(config.export.vectors)
+    table = VectorTable(stored.read_ids(), stored.read_vectors())
+    parts = (student.batcher.packer, student.row_scorer, student.batcher.fields, table, config.export.search_results)
+    return TextCascade(build_teacher(read_config(teacher)), *parts, config.export.cascade_documents)
+
+
+def build_catalogue(config: Config, size: int):
+    """Returns the student in a run folder with random unit vectors of `size` documents."""
+    from tfr_listbert.export.student_signatures import TextStudent, VectorTable
+    from tfr_listbert.training.runs import read_ranker
+
+    student = read_ranker(config.train.run)
+    vectors = np.random.default_rng(1).standard_normal((size, config.model.vector_size), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    table = VectorTable([f"p{number}" for number in range(size)], vectors)
+    batcher = student.batcher
+    return TextStudent(batcher.packer, student.row_scorer, batcher.fields, table, config.export.search_results)
 
 
 def save(model, output: str) -> None:
@@ -59,6 +90,13 @@ def save(model, output: str) -> None:
 
 
 if __name__ == "__main__":
-    _, _kind, _config, _output = sys.argv
-    if not (Path(_output) / "saved_model.pb").exists():
-        {"teacher": export_teacher, "student": export_student}[_kind](read_config(_config), _output)
+    _, _kind, _path, _output, *_rest = sys.argv
+    _config = read_config(_path)
+    if _kind == "teacher":
+        save(build_teacher(_config), _output)
+    elif _kind == "student":
+        save(build_student(_config), _output)
+    elif _kind == "cascade":
+        save(build_cascade(_config, _rest[0]), _output)
+    else:
+        save(build_catalogue(_config, int(_rest[0])), _output)
