@@ -62,6 +62,7 @@ class TrainingModel(tf.keras.Model):
         self._objective = objective
         self._run_seed = run_seed
         self._gradient_clip_norm = gradient_clip_norm
+        self.distribute_reduction_method = "first"  # of replicas' results, which are those of all of them already
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes one optimizer step; returns loss, norm of the whole gradient before clipping, and rows."""
