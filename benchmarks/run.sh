@@ -7,13 +7,14 @@ cd "$(dirname "$0")/.."
 declare -A arguments=(
     [training]="benchmarks/training.yaml"
     [reading]="benchmarks/training.yaml"
+    [start]="benchmarks/training.yaml"
     [scoring]="benchmarks/training.yaml"
     [memory]=""
     [pretraining]="benchmarks/pretraining.yaml"
     [latency]=""
     [serving]="runs/benchmarks/export/ranker"  # which scoring exports
 )
-order=(training reading scoring memory pretraining latency serving)
+order=(training reading start scoring memory pretraining latency serving)
 tables=runs/benchmarks/tables
 mkdir -p "$tables"
 failed=()
