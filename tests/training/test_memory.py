@@ -27,6 +27,20 @@ def test_activations_stop_growing_at_the_limit():
     assert bound[0].activations == bound[1].activations == free[0] * 1024 // (2 * 100 * 32)
 
 
+def test_a_student_adds_rows_of_queries_a_second_encoder_and_whole_last_layers():
+    def plan_student(**settings):
+        return plan_memory(TrainConfig(batch_lists=2), SHAPE, 30, [], 100, 32, query_row=6, **settings)
+
+    ranker, shared = plan(batch_lists=2), plan_student()
+    assert shared.weights == ranker.weights and plan_student(encoders=2).weights == 2 * ranker.weights
+    # Of each token of a row of 6: 10·8 + 3·16 + 3·2·6 of the first layer, 4·8 of the last, 4·16 + 6·8 + 3·2·6 at work.
+    assert shared.activations - ranker.activations == 2 * 6 * 4 * (164 + 32 + 148)
+    # With the mean the last layer keeps as much as the first: of 6,400 tokens in rows of 32, and of the queries' 12.
+    kept = {32: 80 + 48 + 192, 6: 164}
+    difference = plan_student(is_mean=True).activations - shared.activations
+    assert difference == 4 * (6400 * (kept[32] - 32) + 12 * (kept[6] - 32))
+
+
 @pytest.mark.parametrize(
     ("key", "options", "buffers"),
     [
@@ -34,6 +48,7 @@ def test_activations_stop_growing_at_the_limit():
         ("rank_net_loss", {}, 8),
         ("pairwise_logistic_loss", {"lambda_weight": {"name": "ndcg"}}, 16),
         ("gumbel_approx_ndcg_loss", {"sample_size": 3}, 18),
+        ("yeti_logistic_loss", {}, 0),
     ],
 )
 def test_a_loss_takes_buffers_in_the_square_of_its_lists(key, options, buffers):

@@ -7,27 +7,11 @@ from collections.abc import Sequence
 
 from tfr_listbert.config import TrainConfig
 from tfr_listbert.encoders.roberta import RobertaShape
-from tfr_listbert.losses import RankingLoss
+from tfr_listbert.losses import DistillationLoss, RankingLoss
 
 _FLOAT_BYTES = 4
 _WEIGHT_COPIES = 6
 """Weights, two moments of AdamW, gradients, their clipped copy, and what the optimizer has under its hands."""
-_PAIR_BUFFERS = {
-    "approx_mrr_loss": 6,
-    "approx_ndcg_loss": 6,
-    "coupled_rankdistil_loss": 4,
-    "gumbel_approx_ndcg_loss": 6,
-    "pairwise_hinge_loss": 8,
-    "pairwise_logistic_loss": 8,
-    "pairwise_mse_loss": 8,
-    "pairwise_soft_zero_one_loss": 8,
-    "rank_net_loss": 8,
-    "unique_softmax_loss": 8,
-    "yeti_logistic_loss": 4,
-}
-"""Buffers of L × L numbers that a loss and its gradient hold at once for a list; others need none."""
-_LAMBDA_BUFFERS = 8
-"""So many more with a lambda weight."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +49,12 @@ def plan_memory(
     settings: TrainConfig,
     shape: RobertaShape,
     vocabulary_size: int,
-    losses: Sequence[RankingLoss],
+    losses: Sequence[RankingLoss | DistillationLoss],
     longest_list: int,
     longest_row: int,
+    query_row: int = 0,
+    encoders: int = 1,
+    is_mean: bool = False,
 ) -> MemoryPlan:
     """Returns the peak memory of a step whose lists are all as long as the longest, and their rows too.
 
@@ -78,14 +65,18 @@ def plan_memory(
         losses: the losses that are added up.
         longest_list: documents of the longest training list.
         longest_row: tokens of the longest row.
+        query_row: tokens of the longest row of a query; 0 where queries have no rows of their own.
+        encoders: 2 for a student with one of its own for queries.
+        is_mean: whether the mean of all tokens is taken, for which the last layer is computed for each.
     """
     rows = max(settings.batch_rows or settings.batch_lists * longest_list, longest_list)
     lists = settings.batch_lists or max(1, settings.batch_rows // longest_list)
     tokens = min(rows * longest_row, settings.max_tokens_in_memory or rows * longest_row)
     at_once = min(lists, settings.micro_batch_lists or lists)
+    queries = lists * query_row * count_token_bytes(shape, query_row, is_mean)
     return MemoryPlan(
-        _WEIGHT_COPIES * _FLOAT_BYTES * count_weights(shape, vocabulary_size),
-        tokens * count_token_bytes(shape, longest_row),
+        encoders * _WEIGHT_COPIES * _FLOAT_BYTES * count_weights(shape, vocabulary_size),
+        queries + tokens * count_token_bytes(shape, longest_row, is_mean),
         sum(count_loss_bytes(loss, at_once, longest_list) for loss in losses),
     )
 
@@ -96,22 +87,20 @@ def count_weights(shape: RobertaShape, vocabulary_size: int) -> int:
     return shape.layers * block + (vocabulary_size + shape.positions + 5) * shape.width
 
 
-def count_token_bytes(shape: RobertaShape, row_tokens: int) -> int:
+def count_token_bytes(shape: RobertaShape, row_tokens: int, is_mean: bool = False) -> int:
     """Returns the bytes of activations for a token: those kept for the gradient, and one layer's under work.
 
     A layer keeps of each token its input, query, key, value, scaled query, mixed values, two normalized sums and their
     dropout masks, of the feed-forward product its input, gate and output, and its attention to a row, with its mask and
-    what is dropped of it. The last layer, computed for one token of a row, keeps key and value.
+    what is dropped of it. The last layer, computed for one token of a row, keeps key and value; where the mean of all
+    tokens is taken (`is_mean`) it is as the others.
     """
     kept = 10 * shape.width + 3 * shape.inner_width + 3 * shape.heads * row_tokens
     under_work = 4 * shape.inner_width + 6 * shape.width + 3 * shape.heads * row_tokens
-    return _FLOAT_BYTES * ((shape.layers - 1) * kept + 4 * shape.width + under_work)
+    last = kept if is_mean else 4 * shape.width
+    return _FLOAT_BYTES * ((shape.layers - 1) * kept + last + under_work)
 
 
-def count_loss_bytes(loss: RankingLoss, lists: int, list_size: int) -> int:
+def count_loss_bytes(loss: RankingLoss | DistillationLoss, lists: int, list_size: int) -> int:
     """Returns the bytes of the L × L buffers that a loss holds for `lists` lists of `list_size` documents."""
-    buffers = _PAIR_BUFFERS.get(loss.key, 0)
-    if getattr(loss, "lambda_weight", None) is not None:
-        buffers += _LAMBDA_BUFFERS
-    samples = loss.sample_size if loss.key == "gumbel_approx_ndcg_loss" else 1
-    return _FLOAT_BYTES * buffers * samples * lists * list_size**2
+    return _FLOAT_BYTES * loss.pair_buffers * lists * list_size**2

@@ -91,7 +91,14 @@ def _plan_memory(
 ) -> MemoryPlan:
     vocabulary_size = ranker.batcher.packer.tokenizer.vocabulary_size
     losses, longest = [term.loss for term in terms], (int(index.rows.max()), profile.widths[-1])
-    return plan_memory(config.train, resolve_shape(config.encoder), vocabulary_size, losses, *longest)
+    shape, model = resolve_shape(config.encoder), config.model
+    own = {
+        "query_row": config.text.query_tokens + 2,
+        "encoders": 1 if model.is_shared else 2,
+        "is_mean": model.pooling == "mean",
+    }
+    apart = own if model.is_student else {}
+    return plan_memory(config.train, shape, vocabulary_size, losses, *longest, **apart)
 
 
 def _build_task(
