@@ -11,7 +11,8 @@ from serving.remote.golden import find_bundle, read_golden_requests, replay_gold
 from serving.remote.ranking import RankingClient
 from tfr_listbert.config import read_config
 from tfr_listbert.export import bundle
-from tfr_listbert.export.bundle import TEXT_OPS, choose_version, export_ranker, read_ops, write_beside
+from tfr_listbert.export.allowed_ops import CORE_OPS, TEXT_OPS
+from tfr_listbert.export.bundle import choose_version, export_ranker, read_ops, write_beside
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.export.trial import Trial
 from tfr_listbert.schema import Document, InputError, RankedList
@@ -46,6 +47,11 @@ def test_export_holds_no_op_that_the_stock_server_lacks(exported):
     ops = read_ops(exported)
     assert ops > TEXT_OPS
     assert {op for op in ops if not hasattr(tf.raw_ops, op)} == TEXT_OPS
+
+
+def test_allowed_ops_are_ops_and_none_of_them_needs_python():
+    assert {op for op in CORE_OPS if not hasattr(tf.raw_ops, op)} == set()
+    assert not {op for op in CORE_OPS if "Py" in op or "Xla" in op or "TPU" in op}
 
 
 def test_served_model_scores_as_the_checkpoint(served, text_ranker):
@@ -113,14 +119,15 @@ def test_version_that_fails_leaves_nothing(tmp_path):
 
 @pytest.fixture
 def compare(text_ranker):
-    """Holds answers, the scores in memory changed by `spoil`, against the ranker."""
-    requests = RequestBuilder(text_ranker.fields, text_ranker.features).ask_each("one", [RANKED])[:1]
+    """Holds answers, the scores in memory changed by `spoil` for one signature, against the ranker."""
+    builder = RequestBuilder(text_ranker.fields, text_ranker.features)
 
-    def call(spoil):
-        scores = bundle.score_request(text_ranker, requests[0])
+    def call(spoil, signature="serving_default"):
+        request = builder.ask("one", signature, [RANKED])
+        scores = bundle.score_request(text_ranker, request)
         spoil(scores)
         answers = [{"outputs": {"scores": scores.tolist()}}]
-        return bundle.measure_score_difference(text_ranker, requests, Trial(answers, []))
+        return bundle.measure_score_difference(text_ranker, [request], Trial(answers, []))
 
     return call
 
@@ -132,13 +139,14 @@ def test_scores_that_agree_pass(compare):
     assert compare(lambda scores: None) <= 1e-6
 
 
+@pytest.mark.parametrize("signature", ["serving_default", "rank", "rank_n"])
 @pytest.mark.parametrize("wrong", [7.0, float("nan"), float("inf")])
-def test_scores_that_differ_are_refused(compare, wrong):
+def test_scores_that_differ_are_refused(compare, wrong, signature):
     def spoil(scores):
         scores[0, 1] = wrong
 
     with pytest.raises(InputError, match=r"differ from the checkpoint's by .* Nothing was exported"):
-        compare(spoil)
+        compare(spoil, signature)
 
 
 class _Echo(tf.Module):
@@ -150,10 +158,11 @@ class _Echo(tf.Module):
 @pytest.mark.parametrize(
     ("call", "options", "message"),
     [
-        (lambda x: tf.numpy_function(lambda v: v, [x], tf.string), {}, "lacks ops .*PyFunc"),
+        (lambda x: tf.numpy_function(lambda v: v, [x], tf.string), {}, "not known to have: PyFunc"),
+        (lambda x: tf.io.encode_png(tf.zeros([1, 1, 1], tf.uint8)), {}, r"EncodePng\. .*export/allowed_ops\.py"),
         (lambda x: tf.cast(tf.size(x), tf.float32), {"jit_compile": True}, "XLA"),
     ],
-    ids=["python", "xla"],
+    ids=["python", "not allowed", "xla"],
 )
 def test_op_that_the_stock_server_cannot_run_is_refused(tmp_path, call, options, message):
     module = _Echo(call, **options)

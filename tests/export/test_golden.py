@@ -46,3 +46,9 @@ def test_thousand_documents_are_asked_even_of_a_shop_without_lists():
     (one,) = [one for one in builder.build_golden() if one.name == "rank_n: 1000 documents"]
     assert one.inputs["num_documents"] == [1000]
     assert len(one.inputs["title"][0]) == 1000
+
+
+def test_megabyte_of_text_is_asked_once(golden):
+    (one,) = [one for one in golden if one["name"] == "serving_default: 1 MB of text"]
+    assert len(one["inputs"]["title"][0][0]) == 1_000_000
+    assert len(one["outputs"]["scores"][0]) == 2 and "error" not in one

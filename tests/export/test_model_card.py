@@ -8,8 +8,12 @@ import subprocess
 
 import pytest
 
+from serving.local.sources import ModelSource
+from tfr_listbert.config import LossConfig, LossTermConfig
 from tfr_listbert.export.gate import Decision, Measurement
 from tfr_listbert.export.model_card import build_card, count_fitting
+from tfr_listbert.export.requests import RequestBuilder
+from tfr_listbert.export.student import StudentRequestBuilder
 
 SECONDS = {1: 0.004, 10: 0.022, 30: 0.07, 100: 0.3}
 
@@ -19,7 +23,8 @@ def build(run_config, tmp_path):
     """The card of a run whose evaluation is in `tmp_path`."""
     evaluate = dataclasses.replace(run_config.evaluate, output=str(tmp_path))
     config = dataclasses.replace(run_config, evaluate=evaluate)
-    return lambda decision: build_card(config, config, 7, SECONDS, decision)
+    builder = RequestBuilder(config.data.fields, config.model.features)
+    return lambda decision: build_card(config, config, 7, builder, SECONDS, decision)
 
 
 def test_candidates_that_fit_are_read_off_the_measured_line():
@@ -36,6 +41,35 @@ def test_card_names_inputs_latency_and_label(build):
     assert "ndcg_10 0.6123 (95 % interval 0.5000 to 0.7000)" in card
     assert "- 20 ms: 9\n- 50 ms: 21\n- 100 ms: 39" in card
     assert "has not been evaluated" in card and "force" not in card
+    assert "Loss: `softmax_loss`;" in card and "Median of one request of `serving_default`" in card
+    assert "It does not find products." in card and "Licence: not stated." in card
+
+
+def test_canary_is_not_what_a_pasted_line_asks(build):
+    card = build(Decision(False, "It is significantly worse."))
+    assert "/v1/models/ranker/labels/stable:predict" in card
+    assert "Without a label a server answers with the newest version" in card and "`/versions/7`" in card
+
+
+def test_card_of_a_cascade_names_its_teacher_its_losses_and_what_was_timed(run_config):
+    terms = (
+        LossTermConfig("margin_mse_loss", options={"pairs": "all"}),
+        LossTermConfig("softmax_loss", target="labels", weight=0.5),
+    )
+    teacher = dataclasses.replace(run_config.teacher, run="runs/teacher")
+    model = dataclasses.replace(run_config.model, type="student", features=())
+    run = dataclasses.replace(run_config, loss=LossConfig(terms=terms), teacher=teacher, model=model)
+    export = {"cascade": run_config.train.run, "cascade_documents": 12, "vectors": "runs/vectors", "license": "CC0"}
+    config = dataclasses.replace(run, export=dataclasses.replace(run_config.export, **export))
+    builder = StudentRequestBuilder(("title", "brand"), ("price", "rating"), (), True, True)
+    card = build_card(config, run, 7, builder, SECONDS, Decision(True, "It is the first version."))
+    assert 'Loss: 1 · `margin_mse_loss` with {"pairs": "all"} on the scores of runs/teacher + ' in card
+    assert " + 0.5 · `softmax_loss` on labels; " in card
+    assert "`brand` (4 tokens); numbers none.\n- The first 12 documents are ranked anew by the ranker of " in card
+    assert "`brand` (4 tokens); numbers `price`, `rating`.\n- Encoder" in card
+    assert f"Median of one request of `{builder.timed_signature}` at a time" in card
+    assert '"price": [[NaN, 1.0]]' in card and "It finds products by `search` alone" in card
+    assert "Licence: CC0." in card
 
 
 def test_forced_version_is_told(build):
@@ -57,11 +91,13 @@ def test_exported_version_carries_its_card(exported):
     assert "| 1000 |" in card
 
 
-def test_curl_line_of_the_card_works_when_pasted(exported, served):
+def test_curl_line_of_the_card_works_when_pasted(exported, run_server):
     card = (exported / "assets.extra" / "model_card.md").read_text(encoding="utf-8")
-    line = re.search(r"^curl .*$", card, re.MULTILINE)[0].replace("http://127.0.0.1:8501", served[0])
+    line = re.search(r"^curl .*$", card, re.MULTILINE)[0]
     if shutil.which("curl") is None:
         pytest.skip("no curl is installed here")
-    answer = json.loads(subprocess.run(["bash", "-c", line], capture_output=True, check=True, timeout=60).stdout)
+    with run_server([ModelSource("ranker", exported.parent, labels={"stable": 1})]) as url:
+        command = ["bash", "-c", line.replace("http://127.0.0.1:8501", url)]
+        answer = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
     assert sorted(answer["outputs"]) == ["order", "scores", "sorted_scores"]
     assert sorted(answer["outputs"]["order"][0]) == [0, 1]

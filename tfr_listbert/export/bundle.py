@@ -16,6 +16,7 @@ from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tfr_listbert.config import Config, require, write_config
+from tfr_listbert.export.allowed_ops import CORE_OPS, TEXT_OPS
 from tfr_listbert.export.cascade import TextCascade
 from tfr_listbert.export.deployment import Labels, read_labels, write_deployment
 from tfr_listbert.export.difference import describe_difference, score_in_memory, score_request
@@ -24,7 +25,7 @@ from tfr_listbert.export.golden import GOLDEN_FILE, write_golden_requests
 from tfr_listbert.export.model_card import CARD_FILE, build_card
 from tfr_listbert.export.onnx_model import ONNX_FILE, score_with_onnx, write_onnx
 from tfr_listbert.export.requests import SAMPLE_LISTS, RequestBuilder, ServedRequest
-from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, TextRanker
+from tfr_listbert.export.signatures import TEXT_SIGNATURES, TextRanker
 from tfr_listbert.export.stored_order import check_stored_order
 from tfr_listbert.export.student import StudentRequestBuilder, build_text_student
 from tfr_listbert.export.student_signatures import TextStudent
@@ -36,13 +37,6 @@ from tfr_listbert.training.runs import Ranker, read_ranker
 
 SCORE_TOLERANCE = 1e-4
 """Largest difference between a score of the reloaded SavedModel and of the model in memory."""
-
-TEXT_OPS = frozenset({"SentencepieceOp", "SentencepieceTokenizeOp"})
-"""Ops outside TensorFlow's core that an export may hold: TensorFlow Serving 2.13 to 2.19.1 links TensorFlow Text
-2.12.1, which has them."""
-
-PYTHON_OPS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
-"""Ops of the core that call back into the Python process that made them."""
 
 EXTRA_FOLDER = "assets.extra"
 """Folder of a version for what is not part of its graphs; TensorFlow Serving reads its warm-up requests there."""
@@ -85,7 +79,7 @@ def export_ranker(config: Config) -> None:
         bundle, notes = _write_with_options(config, text_ranker, folder, builder)
         decision = decide_stable(config, folder, base / str(labels.stable) if labels else None)
         write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
-        card = build_card(config, ranker.config, version, bundle.seconds, decision, notes)
+        card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, notes)
         (folder / EXTRA_FOLDER / CARD_FILE).write_text(card, encoding="utf-8")
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     labels = labels.add(version, decision.is_stable) if labels else Labels(version, version)
@@ -115,7 +109,6 @@ def _write_with_options(
 
 
 def _describe(config: Config, folder: Path, bundle: Bundle, decision: Decision) -> str:
-    name = config.export.name
     label = "stable and canary" if decision.is_stable else "canary"
     forced = " Forced." if decision.is_forced else ""
     return (
@@ -123,7 +116,7 @@ def _describe(config: Config, folder: Path, bundle: Bundle, decision: Decision) 
         f"process it scores as the checkpoint does, to within {bundle.score_difference:.1e}.\n"
         f"Label: {label}. {decision.reason}{forced}\n"
         f"Card: {folder / EXTRA_FOLDER / CARD_FILE}. Files for servers: {folder.parent}.serving.\n"
-        f"Serve it: python serving/local_server.py --model {name}={folder.parent}\n"
+        f"Serve it: bash serving/serve.sh {folder.parent}\n"
         f"Verify what is served: python serving/verify.py http://127.0.0.1:8501 --bundle {folder.parent}"
     )
 
@@ -234,8 +227,8 @@ def read_ops(folder: Path) -> frozenset[str]:
     """Returns the kinds of ops in a SavedModel's graphs, functions not counted.
 
     Raises:
-        InputError: if one of them is not linked into the stock TensorFlow Serving, or a function must be compiled by
-            XLA, which that server cannot do on a CPU.
+        InputError: if one of them is not known to be linked into the stock TensorFlow Serving, or a function must be
+            compiled by XLA, which that server cannot do on a CPU.
     """
     saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     graphs = [meta_graph.graph_def for meta_graph in saved.meta_graphs]
@@ -247,10 +240,13 @@ def read_ops(folder: Path) -> frozenset[str]:
 
 
 def _require_served(ops: frozenset[str], functions: list[FunctionDef]) -> None:
-    core = {op for op in ops if hasattr(tf.raw_ops, op)} - PYTHON_OPS
-    foreign = sorted(ops - core - TEXT_OPS)
+    foreign = sorted(ops - CORE_OPS - TEXT_OPS)
     if foreign:
-        raise InputError(f"The stock TensorFlow Serving 2.15 lacks ops that this model needs: {', '.join(foreign)}.")
+        raise InputError(
+            f"This model needs ops that the stock TensorFlow Serving 2.15 is not known to have: {', '.join(foreign)}. "
+            "Build it of others; or where that server is seen to run them, add them to "
+            "tfr_listbert/export/allowed_ops.py. Nothing was exported."
+        )
     compiled = sorted(function.signature.name for function in functions if function.attr["_XlaMustCompile"].b)
     if compiled:
         raise InputError(f"TensorFlow Serving does not compile with XLA on a CPU, as these do: {', '.join(compiled)}.")
@@ -264,7 +260,7 @@ def measure_score_difference(ranker: TextRanker, requests: Sequence[ServedReques
     """
     differences = [0.0]
     for request, answer in zip(requests, trial.answers, strict=False):
-        if request.signature_name != DEFAULT_SIGNATURE or "error" in answer:
+        if request.signature_name not in TEXT_SIGNATURES or "error" in answer:
             continue
         expected = score_request(ranker, request)
         scores = np.array(answer["outputs"]["scores"], np.float32).reshape(expected.shape)

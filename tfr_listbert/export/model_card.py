@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfr_listbert.config import Config
+from tfr_listbert.config import Config, read_config
 from tfr_listbert.export.gate import GATE_METRIC, Decision
+from tfr_listbert.export.requests import RequestBuilder
 
 CARD_FILE = "model_card.md"
 
@@ -20,7 +21,7 @@ _USE = """\
 ## Intended use
 
 Ordering the products that a search engine found for a query, in the shop whose log it was trained on: some tens to a
-few hundred candidates per request. It does not find products, and its scores compare products of one query only.
+few hundred candidates per request. {finding} Its scores compare products of one query only.
 
 ## Limits
 
@@ -54,6 +55,7 @@ def build_card(
     config: Config,
     run: Config,
     version: int,
+    builder: RequestBuilder,
     seconds: Mapping[int, float],
     decision: Decision,
     notes: Sequence[str] = (),
@@ -64,6 +66,7 @@ def build_card(
         config: the config of the export.
         run: the config that the ranker was trained with.
         version: its number.
+        builder: knows the inputs of the export, and which signature was timed.
         seconds: median seconds of one request by length of the list.
         decision: of the gate, with the metric that it measured.
         notes: on what optional exports change.
@@ -73,31 +76,63 @@ def build_card(
         _describe_training(config, run),
         _describe_quality(config, decision),
         *[f"{note}\n" for note in notes],
-        _describe_latency(seconds),
-        _describe_request(config.export.name, run),
-        _USE,
-        _describe_licence(run),
+        _describe_latency(builder.timed_signature, seconds),
+        _describe_request(config.export.name, version, builder),
+        _describe_use(config),
+        _describe_licence(config, run),
     ]
     return "\n".join(parts)
 
 
 def _describe_training(config: Config, run: Config) -> str:
-    fields = ", ".join(f"`{field.name}` ({field.tokens} tokens)" for field in run.text.fields)
-    features = ", ".join(f"`{name}`" for name in run.model.features) or "none"
     encoder = ", ".join(
         f"{name} {value}" for name, value in vars(run.encoder).items() if value and not name.endswith("_rate")
     )
-    options = f" with {json.dumps(run.loss.options)}" if run.loss.options else ""
+    kind = "student" if run.model.is_student else "ranker"
     return (
         "## How it was made\n\n"
         f"- Data: reader `{run.data.reader}`, split by {run.data.split.by}; lists of {run.data.lists}"
         f"{_read_counts(Path(config.data.lists))}.\n"
-        f"- Inputs: `query` ({run.text.query_tokens} tokens); text {fields}; numbers {features}.\n"
-        f"- Encoder: {encoder}. Loss: `{run.loss.loss}`{options}; {run.train.epochs} epochs of "
+        f"- Inputs: {_describe_inputs(run)}.\n"
+        f"{_describe_cascade(config)}"
+        f"- Encoder: {encoder}. Loss: {_describe_loss(run)}; {run.train.epochs} epochs of "
         f"{run.train.batch_text} a step, seed {run.train.seed}.\n"
-        f"- Run: {config.train.run}, checkpoint {config.evaluate.checkpoint}. All settings: `config.yaml` beside this "
-        "file.\n"
+        f"- Run of this {kind}: {config.train.run}, checkpoint {config.evaluate.checkpoint}. All settings: "
+        "`config.yaml` beside this file.\n"
     )
+
+
+def _describe_inputs(run: Config) -> str:
+    fields = ", ".join(f"`{field.name}` ({field.tokens} tokens)" for field in run.text.fields)
+    features = ", ".join(f"`{name}`" for name in run.model.features) or "none"
+    return f"`query` ({run.text.query_tokens} tokens); text {fields}; numbers {features}"
+
+
+def _describe_cascade(config: Config) -> str:
+    """Returns a line on the teacher in the export, "" where there is none."""
+    settings = config.export
+    if settings.cascade is None:
+        return ""
+    inputs = _describe_inputs(read_config(Path(settings.cascade) / "config.yaml"))
+    return (
+        f"- The first {settings.cascade_documents} documents are ranked anew by the ranker of {settings.cascade}. Its "
+        f"inputs: {inputs}.\n"
+    )
+
+
+def _describe_loss(run: Config) -> str:
+    """Returns the loss, or the losses that are added up, each with its target and weight."""
+    if not run.loss.terms:
+        return _format_loss(run.loss.loss, run.loss.options)
+    return " + ".join(
+        f"{term.weight:g} · {_format_loss(term.loss, term.options)} on "
+        + ("labels" if term.target == "labels" else f"the scores of {run.teacher.run}")
+        for term in run.loss.terms
+    )
+
+
+def _format_loss(loss: str, options: Mapping[str, Any]) -> str:
+    return f"`{loss}` with {json.dumps(options)}" if options else f"`{loss}`"
 
 
 def _read_counts(lists: Path) -> str:
@@ -145,7 +180,7 @@ def _format_row(name: str, system: str, row: Mapping[str, Any]) -> str:
     return f"| {name} | {system} | {row['lists']} | {row['ndcg_10']:.4f} | {low:.4f} to {high:.4f} | {row['mrr']:.4f} |"
 
 
-def _describe_latency(seconds: Mapping[int, float]) -> str:
+def _describe_latency(signature: str, seconds: Mapping[int, float]) -> str:
     rows = "\n".join(f"| {length} | {value * 1000:.1f} |" for length, value in seconds.items())
     fits = "\n".join(
         f"- {budget} ms: {_format_count(count_fitting(seconds, budget / 1000), max(seconds))}"
@@ -154,8 +189,8 @@ def _describe_latency(seconds: Mapping[int, float]) -> str:
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
     return (
         "## Latency\n\n"
-        f"Median of one request at a time, measured at the export in a process of its own ({machine}; without network "
-        f"and server; whatever else ran there slowed it):\n\n| candidates | ms |\n|---|---|\n{rows}\n\n"
+        f"Median of one request of `{signature}` at a time, measured at the export in a process of its own ({machine}; "
+        f"without network and server; whatever else ran there slowed it):\n\n| candidates | ms |\n|---|---|\n{rows}\n\n"
         f"Candidates that fit into\n\n{fits}\n"
     )
 
@@ -164,21 +199,29 @@ def _format_count(count: int, most: int) -> str:
     return f"{count} or more" if count == most else str(count)
 
 
-def _describe_request(name: str, run: Config) -> str:
-    fields = {field.name: [["red summer dress", "blue denim jacket"]] for field in run.text.fields}
-    features = {feature: [[float("nan"), 1.0]] for feature in run.model.features}
+def _describe_request(name: str, version: int, builder: RequestBuilder) -> str:
+    fields = {field: [["red summer dress", "blue denim jacket"]] for field in builder.fields}
+    features = {feature: [[float("nan"), 1.0]] for feature in builder.features}
     body = json.dumps({"signature_name": "rank", "inputs": {"query": ["red dress"], **fields, **features}})
     return (
         "## How to ask it\n\n"
         "One query, two products; NaN is a number that is missing:\n\n"
-        f"```bash\ncurl -s http://127.0.0.1:8501/v1/models/{name}:predict -d '{body}'\n```\n"
+        f"```bash\ncurl -s http://127.0.0.1:8501/v1/models/{name}/labels/stable:predict -d '{body}'\n```\n\n"
+        "Ask for the label `stable`, as here. Without a label a server answers with the newest version that it has, "
+        f"even one that was refused that label. For this version alone: `/versions/{version}`, not `/labels/stable`.\n"
     )
 
 
-def _describe_licence(run: Config) -> str:
+def _describe_use(config: Config) -> str:
+    finds = "It finds products by `search` alone, among those whose vectors it holds."
+    return _USE.format(finding=finds if config.export.vectors else "It does not find products.")
+
+
+def _describe_licence(config: Config, run: Config) -> str:
     source = "random weights" if run.encoder.initial is None else f"the encoder of {run.encoder.initial}"
     return (
         "## Licence of the weights\n\n"
-        f"Training started from {source}. The weights are a work of whoever trained them, under the terms of the data "
-        "and of the encoder they started from; an imported encoder keeps the licence of its model page.\n"
+        f"Licence: {config.export.license}. Training started from {source}. The weights are a work of whoever trained "
+        "them, under the terms of the data and of the encoder they started from; an imported encoder keeps the licence "
+        "of its model page.\n"
     )

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, NUM_DOCUMENTS, PROTO_SIGNATURE, TOKENS
+from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, NUM_DOCUMENTS, PROTO_SIGNATURE, TEXT_SIGNATURES, TOKENS
 from tfr_listbert.lists.elwc import build_elwc
 from tfr_listbert.schema import QUERY, Document, RankedList
 
@@ -70,6 +70,7 @@ class RequestBuilder:
             *self._ask_all("a list of the shop", self.lists[:1]),
             *self._ask_all("lists of the shop together", self.lists[1:6]),
             *self._ask_all("1000 documents", [self.build_list(1000)]),
+            self.ask(f"{DEFAULT_SIGNATURE}: 1 MB of text", DEFAULT_SIGNATURE, [self._build_long_list()]),
         ]
         return good + self.build_bad(good[0])
 
@@ -98,7 +99,7 @@ class RequestBuilder:
     @property
     def signatures(self) -> tuple[str, ...]:
         """Names of the signatures."""
-        return (DEFAULT_SIGNATURE, "rank", "rank_n", "score_tokens", PROTO_SIGNATURE)
+        return (*TEXT_SIGNATURES, "score_tokens", PROTO_SIGNATURE)
 
     @property
     def timed_signature(self) -> str:
@@ -117,6 +118,11 @@ class RequestBuilder:
             return RankedList(query, query, documents)
 
         return [build("red dress", 0, 4), build("", 4, 4), build("none", 2, 1)]
+
+    def _build_long_list(self) -> RankedList:
+        texts = ("red dress " * 100_000, "red dress")  # for one signature alone, since a bundle carries it
+        documents = (Document(f"d{place}", {self.fields[0]: text}, 0.0) for place, text in enumerate(texts))
+        return RankedList("long", "red dress", tuple(documents))
 
     def _build_document(self, index: int) -> Document:
         text = _TEXTS[index % len(_TEXTS)]

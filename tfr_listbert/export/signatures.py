@@ -20,6 +20,9 @@ TOKENS = "tokens"
 DEFAULT_SIGNATURE = "serving_default"
 PROTO_SIGNATURE = "predict"
 
+TEXT_SIGNATURES = (DEFAULT_SIGNATURE, "rank", "rank_n")
+"""Signatures that take raw text and score every document."""
+
 Signature = tuple[Callable[..., dict[str, tf.Tensor]], Mapping[str, tf.TensorSpec]]
 """What answers, and its inputs by name."""
 
