@@ -20,7 +20,14 @@ import yaml
 from tfr_listbert.registry import suggest
 from tfr_listbert.schema import IS_JUDGED, RESERVED_NAMES, TEACHER_SCORE, InputError
 
-COMPARISON_FOLDERS = ("folds", "plots", "tensorboard", "report", "random", "bm25", "shown")
+RANDOM = "random"
+BASELINES = (RANDOM, "bm25", "shown")
+"""Systems that a comparison measures without training; the last where lists have the shop's positions."""
+COMPARISON_NAMES = (
+    *BASELINES,
+    *("folds", "plots", "tensorboard", "report"),
+    *("report.md", "report.html", "results.csv", "runs.csv", "queries.html"),
+)
 """Names in a comparison's folder that are not a loss."""
 
 
@@ -591,9 +598,13 @@ class CompareConfig:
         """Checks names, seeds and counts."""
         names = [entry.name or entry.loss for entry in self.losses]
         require(len(set(names)) == len(names), "compare.losses", "must have different names; set `name`", names)
-        wrong = [name for name in names if not re.fullmatch(r"[\w.-]+", name) or name in COMPARISON_FOLDERS]
-        rule = f"must be names for folders, of letters, digits and _-. and none of {', '.join(COMPARISON_FOLDERS)}"
+        wrong = [name for name in names if not re.fullmatch(r"\w[\w.-]*", name) or name in COMPARISON_NAMES]
+        rule = f"must be names for folders, of letters, digits and _-. inside, none of {', '.join(COMPARISON_NAMES)}"
         require(not wrong, "compare.losses", rule, wrong)
+        known = [*names, *BASELINES]
+        rule = f"must be empty or name two different systems among {', '.join(known)}"
+        is_pair = len(self.shown) == len(set(self.shown)) == 2 and set(self.shown) <= set(known)
+        require(not self.shown or is_pair, "compare.shown", rule, list(self.shown))
         require(len(self.seeds) >= 1, "compare.seeds", "must name at least one seed", list(self.seeds))
         for seed in self.seeds:
             _require_seed(seed, "compare.seeds")

@@ -197,11 +197,54 @@ def paired_run_test(a: Sequence[float], b: Sequence[float], luck: Luck, resample
     _check_pairs(first, second)
     _check_resamples(resamples)
     differences = first - second
-    drawn = np.random.default_rng([seed, 1]).standard_t(luck.degrees, resamples) * luck.deviation * len(differences)
+    drawn = _draw_luck(luck, resamples, seed) * len(differences)
     flips = _random_flips(len(differences), resamples, seed)
     flipped = np.concatenate([differences.sum() - 2 * (part @ differences) for part in flips])
     extreme = np.sum(np.abs(flipped + drawn) >= abs(differences.sum()))
     return float((1 + extreme) / (1 + resamples))
+
+
+def paired_run_interval(
+    a: Sequence[float], b: Sequence[float], luck: Luck, resamples: int, seed: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Returns the interval of the mean of `a` less that of `b`, for other queries and other runs.
+
+    Each resample of the queries also draws luck, as in `paired_run_test`. It is an interval of this pair alone: nothing
+    corrects it for the number of pairs.
+
+    Args:
+        a: metric of each query, mean over the runs of one loss.
+        b: of the same queries in the same order, the other.
+        luck: of the difference of the means, as `combine_luck` gives it.
+        resamples: resamples to draw, >= 1.
+        seed: decides queries and luck.
+        confidence: share of the differences inside the interval, between 0 and 1.
+
+    Returns:
+        Lower and upper end, by percentiles; both NaN for one query.
+
+    Raises:
+        InputError: as `paired_randomization_test`.
+    """
+    first, second = _check_values(a, "a"), _check_values(b, "b")
+    _check_pairs(first, second)
+    if luck.deviation == 0 or len(first) == 1:
+        return bootstrap_interval(first - second, resamples, seed, confidence)
+    _check_resamples(resamples)
+    differences, generator = first - second, np.random.default_rng(seed)
+    rows = max(1, _CHUNK_NUMBERS // len(differences))
+    sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
+    means = [
+        differences[generator.integers(0, len(differences), (size, len(differences)))].mean(axis=1) for size in sizes
+    ]
+    drawn = np.concatenate(means) + _draw_luck(luck, resamples, seed)
+    edge = (1 - confidence) / 2
+    low, high = np.quantile(drawn, [edge, 1 - edge])
+    return float(low), float(high)
+
+
+def _draw_luck(luck: Luck, resamples: int, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, 1]).standard_t(luck.degrees, resamples) * luck.deviation
 
 
 def bootstrap_interval(

@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,7 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conftest import build_list
 from tfr_listbert.config import CompareConfig, build_dataclass, write_config
@@ -18,6 +22,7 @@ from tfr_listbert.evaluation.comparison import compare, runs
 from tfr_listbert.evaluation.comparison.folds import prepare_folds
 from tfr_listbert.evaluation.comparison.plan import Trial, plan_rows, plan_seeds
 from tfr_listbert.evaluation.comparison.runs import read_outcome, run_to_end
+from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.schema import InputError
 from tfr_listbert.training import trainer
@@ -59,7 +64,9 @@ def test_settings_are_chosen_by_trials_and_a_loss_that_diverges_is_said_to(tiny_
     trials += [f"wild/trials/rate={rate}" for rate in ("1e+20", "1e+21")]
     assert [str(Path(folder).relative_to(tmp_path / "out")) for folder in ran] == [*trials, "good/7"]
     with open(tmp_path / "out/results.csv") as file:
-        rows = {row["system"]: row for row in csv.DictReader(file)}
+        lines = list(csv.DictReader(file))
+    rows = {row["system"]: row for row in lines if row["metric"] == "ndcg_10"}
+    assert len(lines) == len(rows) * len(SHOWN_METRICS)
     assert rows.keys() == {"good", "wild", "random", "bm25", "shown"}
     assert rows["wild"]["marks"] == "diverged in every trial"
     assert "| wild | rate=1e+20 |  | – | 0 | diverged |" in (tmp_path / "out/report.md").read_text()
@@ -75,9 +82,10 @@ def test_settings_are_chosen_by_trials_and_a_loss_that_diverges_is_said_to(tiny_
 
 def test_a_dry_run_counts_and_writes_nothing(tiny_config, tmp_path, ran, capsys):
     losses = [{"loss": "softmax_loss"}, {"name": "frozen", "loss": "softmax_loss", "is_frozen": True}]
-    config = with_compare(tiny_config, tmp_path / "out", losses=losses, learning_rates=[0.1, 0.2], dry_run=True)
+    settings = {"losses": losses, "learning_rates": [0.1, 0.2], "dry_run": True, "folds": 3}
+    config = with_compare(tiny_config, tmp_path / "out", **settings)
     compare.compare_losses(config)
-    assert "4 trials and 6 runs, 0 of them ended already; the others take about" in capsys.readouterr().out
+    assert "12 trials and 18 runs, 0 of them ended already; the others take about" in capsys.readouterr().out
     assert ran == [] and not (tmp_path / "out").exists()
 
 
@@ -187,24 +195,67 @@ def test_a_run_whose_process_fails_is_a_row_and_is_tried_again(tiny_config, tmp_
     assert [Path(folder).parent.name for folder in ran] == ["a", "b"]
 
 
+def test_a_learning_rate_of_1e3_gives_a_marked_row(tiny_config, tmp_path, ran):
+    losses = [{"name": "far", "loss": "softmax_loss", "learning_rates": [1e3]}]
+    compare.compare_losses(with_compare(tiny_config, tmp_path / "out", losses=losses, seeds=[1]))
+    [row] = [line for line in (tmp_path / "out/report.md").read_text().splitlines() if line.startswith("| far |")][:1]
+    assert "diverged: 1 of 1 runs" in row or "not shown to beat random order" in row
+
+
+def test_one_query_is_told(tiny_config, tmp_path, ran):
+    lists = tmp_path / "lists"
+    shutil.copytree(tiny_config.data.lists, lists)
+    [shard] = lists.glob("test-*")
+    shard.unlink()
+    write_shards([build_list(200)], lists, "test")
+    losses = [{"name": "good", "loss": "softmax_loss"}]
+    config = with_compare(tiny_config, tmp_path / "out", losses=losses, learning_rates=[1e-3], seeds=[1])
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, lists=str(lists)))
+    compare.compare_losses(config)
+    report = (tmp_path / "out/report.md").read_text()
+    assert "There is one test query: nothing can be said of other queries" in report and "nan" not in report
+    [row] = [line.split(" | ") for line in report.splitlines() if line.startswith("| good | a |")][:1]
+    assert row[3:5] == ["–", "–"]  # spread over seeds, interval over queries
+
+
 @pytest.mark.soak
-def test_a_comparison_that_was_killed_goes_on(tiny_config, tmp_path):
+def test_a_comparison_that_was_killed_ends_as_an_undisturbed_one(tiny_config, tmp_path):
     losses = [{"name": "a", "loss": "softmax_loss"}, {"name": "b", "loss": "list_mle_loss"}]
-    output = tmp_path / "out"
-    config = with_compare(tiny_config, output, losses=losses, learning_rates=[1e-3], seeds=[1, 2], jobs=2)
-    write_config(config, tmp_path / "config.yaml")
-    command = [sys.executable, "pipelines/compare_losses.py", str(tmp_path / "config.yaml")]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    for output in (killed, whole):
+        config = with_compare(tiny_config, output, losses=losses, learning_rates=[1e-3], seeds=[1, 2], jobs=2)
+        train = dataclasses.replace(config.train, epochs=60, evaluate_steps=8, checkpoint_steps=4)
+        write_config(dataclasses.replace(config, train=train), f"{output}.yaml")
+    command = [sys.executable, "pipelines/compare_losses.py", f"{killed}.yaml"]
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 300
-    while not list(output.glob(f"*/*/{runs.OUTCOME_FILE}")):
+    while not (list(killed.glob(f"*/*/{runs.OUTCOME_FILE}")) and list_begun(killed)):
         assert time.monotonic() < until and first.poll() is None
-        time.sleep(0.2)
+        time.sleep(0.05)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    ended = {path: path.stat().st_mtime_ns for path in output.glob(f"*/*/{runs.OUTCOME_FILE}")}
-    assert not (output / "report.md").exists()
     time.sleep(5)  # the runs end with their parent
-    subprocess.run(command, check=True, timeout=600, capture_output=True)
-    found = {path: path.stat().st_mtime_ns for path in output.glob(f"*/*/{runs.OUTCOME_FILE}")}
+    begun = list_begun(killed)
+    ended = {path: path.stat().st_mtime_ns for path in killed.glob(f"*/*/{runs.OUTCOME_FILE}")}
+    assert begun and not (killed / "report.md").exists()
+    steps = {run: int(tf.train.latest_checkpoint(str(run / "checkpoints")).rpartition("-")[2]) for run in begun}
+    assert all(0 < step < 240 for step in steps.values())
+    for output in (killed, whole):
+        command = [sys.executable, "pipelines/compare_losses.py", f"{output}.yaml"]
+        subprocess.run(command, check=True, timeout=600, capture_output=True)
+    found = {path: path.stat().st_mtime_ns for path in killed.glob(f"*/*/{runs.OUTCOME_FILE}")}
     assert len(found) == 4 and ended.items() <= found.items()
-    assert (output / "report.html").exists()
+    for run, step in steps.items():
+        assert re.search(rf" {step}/240 ", (run / runs.LOG_FILE).read_text())  # its bar went on from there
+    for path in found:
+        own, other = (json.loads(one.read_text()) for one in (path, whole / path.relative_to(killed)))
+        assert own | {"seconds": 0} == other | {"seconds": 0}
+        scores = [folder / path.parent.relative_to(killed) / runs.SCORES_FILE for folder in (killed, whole)]
+        np.testing.assert_array_equal(*(np.load(file)["scores"] for file in scores))
+    assert (killed / "results.csv").read_text() == (whole / "results.csv").read_text()
+
+
+def list_begun(output):
+    """Returns the folders of runs with a checkpoint, but no end."""
+    folders = [path.parents[1] for path in output.glob("*/*/checkpoints/checkpoint")]
+    return [folder for folder in folders if not (folder / runs.OUTCOME_FILE).exists()]

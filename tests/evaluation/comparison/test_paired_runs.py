@@ -11,10 +11,12 @@ from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.evaluation.significance import (
     Luck,
     Share,
+    bootstrap_interval,
     combine_luck,
     compact_letters,
     estimate_luck,
     paired_randomization_test,
+    paired_run_interval,
     paired_run_test,
 )
 
@@ -125,6 +127,19 @@ def test_without_a_part_of_queries_it_is_welchs_t_test():
     p = paired_run_test(np.full(queries, np.mean(runs[0])), np.full(queries, np.mean(runs[1])), luck, 4000, 1)
     expected = scipy.stats.ttest_ind(*runs, equal_var=False).pvalue
     assert abs(p - expected) < 5 * np.sqrt(expected / 4000)
+
+
+def test_the_interval_of_a_difference_has_both_parts():
+    a, b = np.random.default_rng(1).random([2, 400])
+    luck = Luck((Share(0, 0.03**2, 5), Share(1, 0.04**2, 5)))
+    low, high = paired_run_interval(a, b, luck, 20_000, 3)
+    difference = np.mean(a - b)
+    # Where queries add little, difference ± t of 0.0025² / (0.0009² + 0.0016²) * 5 = 9.27 degrees times 0.05.
+    drawn = np.random.default_rng(9).standard_t(0.0025**2 * 5 / (0.0009**2 + 0.0016**2), 200_000) * 0.05
+    drawn += np.random.default_rng(8).normal(0, np.std(a - b) / 20, 200_000)
+    np.testing.assert_allclose([low, high], difference + np.quantile(drawn, [0.025, 0.975]), atol=0.004)
+    assert paired_run_interval(a, b, Luck(), 500, 3) == bootstrap_interval(a - b, 500, 3)
+    assert np.isnan(paired_run_interval([0.5], [0.25], luck, 500, 3)).all()
 
 
 def test_without_luck_it_is_the_randomization_test():

@@ -1,10 +1,14 @@
 """Which runs a comparison has, what they share, and what is refused before anything runs."""
 
 import dataclasses
+import runpy
+import sys
 
 import pytest
 
+from tfr_listbert import script
 from tfr_listbert.config import CompareConfig, Config, build_dataclass, read_config
+from tfr_listbert.evaluation.comparison.compare import compare_losses
 from tfr_listbert.evaluation.comparison.labels import check_labels
 from tfr_listbert.evaluation.comparison.plan import Trial, count_runs, plan_rows, plan_seeds, plan_trials
 from tfr_listbert.schema import InputError
@@ -58,7 +62,11 @@ def test_one_setting_needs_no_trial():
         ([{"loss": "mean_squared_loss", "temperatures": [1, 2]}], "mean_squared_loss has no temperature"),
         ([{"loss": "softmax_loss"}, {"loss": "list_mle_loss", "learning_rates": [0.1]}], "as many settings"),
         ([{"loss": "softmax_loss"}, {"loss": "softmax_loss"}], "must have different names"),
-        ([{"loss": "softmax_loss", "name": "a/b"}], "must be names for folders"),
+        *(
+            ([{"loss": "softmax_loss", "name": name}], "must be names for folders")
+            for name in ("a/b", "..", "report.md", "results.csv", "bm25")
+        ),
+        ([{"loss": "softmax_loss", "terms": [{"loss": "softmax_loss"}]}], "`compare.losses[0].terms` must be empty"),
         ([{"loss": "softmax_loss", "learning_rates": [0.1, -1]}], "`train.learning_rate` must be > 0, got -1"),
         ([{"loss": "softmax_loss", "learing_rates": [0.1]}], "`compare.losses[0].learing_rates` is not a setting"),
     ],
@@ -89,6 +97,31 @@ def test_a_loss_for_grades_is_marked_on_binary_labels():
         "needs grades: on labels of 0 and 1 it equals pairwise_logistic_loss"
     )
     assert check_labels(row, frozenset({0.0, 1.0, 2.0})) == ""
+
+
+@pytest.mark.parametrize("shown", [["a"], ["a", "a"], ["a", "softmax"], ["a", "bm25", "random"]])
+def test_systems_to_show_are_two_that_there_will_be(shown):
+    losses = [{"name": "a", "loss": "softmax_loss"}]
+    with pytest.raises(InputError, match="`compare.shown` must be empty or name two different systems among a, random"):
+        build_compare(losses, shown=shown)
+    assert build_compare(losses, shown=["a", "bm25"]).shown == ("a", "bm25")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["CONFIG", "--jobs", "2", "--dry-run"], ["CONFIG", "compare.jobs=2", "compare.dry_run=true"]),
+        (["--jobs=3", "CONFIG", "train.epochs=1"], ["CONFIG", "train.epochs=1", "compare.jobs=3"]),
+        (["--dry-run"], []),
+        (["CONFIG"], ["CONFIG"]),
+    ],
+)
+def test_flags_of_the_script_are_settings(monkeypatch, arguments, expected):
+    asked = []
+    monkeypatch.setattr(sys, "argv", ["compare_losses.py", *arguments])
+    monkeypatch.setattr(script, "run_script", lambda call, doc: asked.append((call, sys.argv[1:])))
+    runpy.run_path("pipelines/compare_losses.py", run_name="__main__")
+    assert asked == [(compare_losses, expected)]
 
 
 @pytest.mark.parametrize("name", ["shop", "homedepot", "esci150"])

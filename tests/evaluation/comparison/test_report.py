@@ -1,20 +1,22 @@
 """The report: complete, honest about what diverged, and one file."""
 
 import csv
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 
+from tfr_listbert.config import ComparedLossConfig
 from tfr_listbert.evaluation.comparison.conclusion import describe_leader, describe_population
 from tfr_listbert.evaluation.comparison.leaderboard import rank_systems
-from tfr_listbert.evaluation.comparison.plots import plot_all
+from tfr_listbert.evaluation.comparison.plan import Row
+from tfr_listbert.evaluation.comparison.plots import mean_curve, plot_all
 from tfr_listbert.evaluation.comparison.query_page import choose_pair, format_query_page
-from tfr_listbert.evaluation.comparison.report import Findings, write_report
-from tfr_listbert.evaluation.comparison.results import System, is_rising
-from tfr_listbert.evaluation.comparison.tables import tabulate_standings
+from tfr_listbert.evaluation.comparison.report import Findings, describe_paper, write_report
+from tfr_listbert.evaluation.comparison.results import Results, System, is_rising
+from tfr_listbert.evaluation.comparison.tables import mark_system, tabulate_paper, tabulate_standings
 from tfr_listbert.evaluation.slices import slice_lists
-from tfr_listbert.schema import InputError
 
 from .conftest import build_outcome, build_run
 
@@ -23,7 +25,8 @@ from .conftest import build_outcome, build_run
 def findings(comparison):
     config, results = comparison
     board = rank_systems(results.systems, "ndcg_10", 500, 1)
-    return Findings(config, results, board, [], plot_all(board, results.systems))
+    others = [rank_systems(results.systems, "mrr", 500, 1)]
+    return Findings(config, results, board, others, [], plot_all(board, results.systems))
 
 
 def test_the_leaderboard_has_means_spreads_differences_and_counts(findings):
@@ -39,7 +42,7 @@ def test_the_leaderboard_has_means_spreads_differences_and_counts(findings):
 
 
 def test_what_diverged_or_did_not_converge_is_marked(findings):
-    table = tabulate_standings(findings.board, findings.results.systems)
+    table = tabulate_standings(findings.board, findings.results.systems, "ndcg_10")
     marks = {row[0]: row[-1] for row in table.rows}
     assert marks["softmax"] == "not converged: 1 of 2 runs"
     assert marks["list_mle"] == "diverged: 1 of 2 runs"
@@ -48,26 +51,149 @@ def test_what_diverged_or_did_not_converge_is_marked(findings):
 
 
 def test_a_curve_that_gains_only_noise_has_converged():
-    assert not is_rising(build_outcome([0.5, 0.6, 0.6, 0.601]))
-    assert is_rising(build_outcome([0.5, 0.6, 0.6, 0.61]))
-    assert is_rising(build_outcome([0.5]))
+    assert not is_rising(build_outcome([0.5, 0.6, 0.6, 0.601]), "ndcg_10")
+    assert is_rising(build_outcome([0.5, 0.6, 0.6, 0.61]), "ndcg_10")
+    assert is_rising(build_outcome([0.5]), "ndcg_10")
+
+
+def test_convergence_is_by_the_metric_of_training():
+    outcome = build_outcome([0.5, 0.6, 0.6, 0.6])
+    history = tuple(entry | {"mrr": entry["step"] / 100} for entry in outcome.history)
+    outcome = dataclasses.replace(outcome, history=history)
+    assert is_rising(outcome, "mrr") and not is_rising(outcome, "ndcg_10")
 
 
 def test_the_files_agree_and_need_nothing_else(findings, tmp_path):
     write_report(findings, tmp_path)
     markdown, page = ((tmp_path / name).read_text() for name in ("report.md", "report.html"))
     with open(tmp_path / "results.csv") as file:
-        rows = {row["system"]: row for row in csv.DictReader(file)}
-    assert rows.keys() == {"softmax", "list_mle", "wild", "random"}
-    assert float(rows["softmax"]["ndcg_10"]) == pytest.approx(findings.board.standings[0].mean, abs=1e-6)
-    assert rows["wild"]["diverged_runs"] == "2" and rows["wild"]["ndcg_10"] == ""
-    for text in (f"{findings.board.standings[0].mean:.4f}", "its loss is nan at step 3", "0.662"):
+        lines = list(csv.DictReader(file))
+    rows = {(row["system"], row["metric"]): row for row in lines}
+    names, metrics = ("softmax", "list_mle", "wild", "random"), ("ndcg_10", "mrr")
+    assert len(lines) == 8 and rows.keys() == {(name, metric) for name in names for metric in metrics}
+    for board in (findings.board, *findings.others):
+        for one in board.standings:
+            row = rows[one.system.name, board.metric]
+            numbers = [one.mean, *one.interval, one.difference, one.p]
+            found = [float(row[name]) for name in ("mean", "low", "high", "difference", "p_holm")]
+            assert found == pytest.approx(numbers, abs=1e-6)
+    assert rows["wild", "mrr"]["diverged_runs"] == "2" and rows["wild", "mrr"]["mean"] == ""
+    assert rows["softmax", "ndcg_10"]["difference_low"] == ""  # the best has no difference
+    best_mrr = findings.others[0].standings[0]
+    for text in (f"{best_mrr.interval[0]:.4f} – {best_mrr.interval[1]:.4f}", "its loss is nan at step 3", "0.662"):
         assert text in markdown and text in page
     assert not re.findall(r"(?:src|href)=.(?!data:)", page) and "http" not in page
     for name in re.findall(r"\]\((plots/[^)]+)\)", markdown):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     with open(tmp_path / "runs.csv") as file:
         assert len(list(csv.DictReader(file))) == 6
+
+
+def test_each_run_leaves_its_metrics_by_query_and_its_rankings(findings, tmp_path):
+    write_report(findings, tmp_path)
+    softmax, _, _, random = findings.results.systems
+    for run, folder in ((softmax.runs[1], tmp_path / "softmax/2"), (random.runs[0], tmp_path / "random")):
+        with open(folder / "per_query.csv") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["query_id"] for row in rows] == [one.query_id for one in findings.results.lists]
+        for metric, values in run.per_list.items():
+            assert [float(row[metric]) for row in rows] == pytest.approx(list(values), abs=1e-6)
+        lines = [line.split() for line in (folder / "run.trec").read_text().splitlines()]
+        best = {line[0]: line[2] for line in lines if line[3] == "1"}
+        assert best == {one.query_id: one.document_ids[np.argmax(one.scores)] for one in run.scored}
+    assert not (tmp_path / "wild").exists()
+
+
+def test_the_difference_to_the_best_has_an_interval_and_p_says_when_it_is_a_bound(findings):
+    best, second, third = findings.board.standings
+    for one in (second, third):
+        low, high = one.difference_interval
+        assert low < one.difference < high < 0
+    table = tabulate_standings(findings.board, findings.results.systems, "ndcg_10")
+    cells = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+    low, high = third.difference_interval
+    assert cells["random"]["95 % of the difference"] == f"{low:+.4f} – {high:+.4f}"
+    assert not third.is_p_bound and cells["random"]["p (Holm)"] == f"{third.p:.4f}"
+    assert cells["softmax"]["p (Holm)"] == ""
+    # One run of each, so that flips alone decide: none of 500 is as extreme.
+    single = [dataclasses.replace(one.system, runs=one.system.runs[:1]) for one in (best, third)]
+    board = rank_systems(single, "ndcg_10", 500, 1)
+    assert board.standings[1].is_p_bound and board.standings[1].p == 1 / 501
+    table = tabulate_standings(board, single, "ndcg_10")
+    assert table.rows[1][table.header.index("p (Holm)")] == "<= 0.0020"
+
+
+def test_what_does_not_beat_random_order_is_marked(comparison):
+    _, results = comparison
+    softmax, _, _, random = results.systems
+    blind = dataclasses.replace(softmax, name="blind", runs=(build_run(results.lists, 1, 80.0, build_outcome([0.5])),))
+    board = rank_systems([softmax, blind, random], "ndcg_10", 500, 1)
+    table = tabulate_standings(board, [softmax, blind, random], "ndcg_10")
+    marks = {row[0]: row[-1] for row in table.rows}
+    assert marks == {
+        "softmax": "not converged: 1 of 2 runs",
+        "blind": "not converged: 1 of 1 runs; not shown to beat random order",
+        "random": "",
+    }
+
+
+def test_a_leader_whose_runs_did_not_all_end_is_said_to(comparison):
+    _, results = comparison
+    softmax, list_mle, *others = results.systems
+    lead = dataclasses.replace(softmax, runs=(softmax.runs[0], list_mle.runs[1]))
+    board = rank_systems([lead, *others], "ndcg_10", 200, 1)
+    text = describe_leader(board)
+    assert text.startswith("Of the runs that came to their end those of softmax have the highest ndcg_10")
+    assert "but 1 of its 2 runs did not" in text
+
+
+def test_rows_that_start_otherwise_are_marked(comparison):
+    _, results = comparison
+    softmax = results.systems[0]
+    entry = dataclasses.replace(softmax.row.entry, is_frozen=True, initial="runs/other")
+    marked = dataclasses.replace(softmax, row=dataclasses.replace(softmax.row, entry=entry))
+    assert mark_system(marked, "ndcg_10").startswith("frozen encoder; starts from runs/other; not converged")
+
+
+def test_the_papers_gaps_stand_beside_those_found(comparison):
+    config, results = comparison
+    lists = results.lists
+    entries = [
+        ComparedLossConfig("approx_ndcg_loss", "fixed", {"temperature": 0.1}),
+        ComparedLossConfig("approx_ndcg_loss", "approx"),
+        ComparedLossConfig("list_mle_loss", "list_mle"),
+        ComparedLossConfig("rank_net_loss", "rank_net"),
+    ]
+    systems = [
+        System(entry.name, Row(entry.name, entry, ()), (build_run(lists, 1, noise, build_outcome([0.5, 0.5])),))
+        for entry, noise in zip(entries, (0.1, 0.5, 2.0, 4.0), strict=True)
+    ]
+    board = rank_systems(systems, "ndcg_10", 200, 1)
+    table = tabulate_paper(board)
+    rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+    means = {one.system.name: one.mean for one in board.standings}
+    for name, paper in (("list_mle", "+13.9%"), ("rank_net", "+20.6%")):
+        assert rows[name]["in the paper"] == paper
+        assert rows[name]["approx leads it by"] == f"{means['approx'] / means[name] - 1:+.1%}"
+    assert rows["approx"]["in the paper"] == rows["fixed"]["in the paper"] == ""
+    options = {"grading": "clicks_over_expected"}
+    config = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, options=options),
+        evaluate=dataclasses.replace(config.evaluate, judgements="true.csv"),
+    )
+    note = describe_paper(Findings(config, Results(lists, systems), board, [], []))
+    assert "Training grades here are of clicks over expected clicks" in note
+    assert "Test grades here are the true ones of true.csv" in note
+
+
+def test_a_mean_curve_has_the_steps_that_all_finished_runs_have(comparison):
+    _, results = comparison
+    softmax, list_mle, wild, _ = results.systems
+    short = dataclasses.replace(softmax.runs[1], outcomes=(build_outcome([0.1, 0.2]),))
+    curve = mean_curve(dataclasses.replace(softmax, runs=(softmax.runs[0], short)), "ndcg_10")
+    assert curve == pytest.approx({10: 0.3, 20: 0.4})
+    assert list(mean_curve(list_mle, "ndcg_10")) == [10, 20, 30, 40] and mean_curve(wild, "ndcg_10") == {}
 
 
 def test_the_conclusion_names_leader_losers_and_what_is_sampled(findings):
@@ -101,8 +227,8 @@ def test_slices_are_halves_or_what_is_known_of_queries(comparison):
 
 
 def test_the_page_shows_both_rankings_where_they_differ_most(findings):
-    pair = choose_pair(findings.config.compare, findings.board)
-    assert [system.name for system in pair] == ["softmax", "list_mle"]
+    *pair, note = choose_pair(findings.config.compare, findings.board)
+    assert [system.name for system in pair] == ["softmax", "list_mle"] and note == ""
     page = format_query_page(findings.results, *pair, "ndcg_10", 4)
     runs = [system.finished[0].per_list["ndcg_10"] for system in pair]
     furthest = int(np.argmax(runs[0] - runs[1]))
@@ -111,7 +237,11 @@ def test_the_page_shows_both_rankings_where_they_differ_most(findings):
     assert "title &lt;0&gt;" in page and "title <" not in page
 
 
-def test_a_system_to_show_must_be_there(findings):
-    compare = type(findings.config.compare)(shown=("softmax", "wild"))
-    with pytest.raises(InputError, match="must name two of the systems with a finished run"):
-        choose_pair(compare, findings.board)
+def test_where_a_system_to_show_diverged_the_best_are_shown_and_the_page_says_so(findings):
+    compare = dataclasses.replace(findings.config.compare, shown=("softmax", "random"))
+    assert [system.name for system in choose_pair(compare, findings.board)[:2]] == ["softmax", "random"]
+    compare = dataclasses.replace(compare, shown=("random", "wild"))
+    *pair, note = choose_pair(compare, findings.board)
+    assert [system.name for system in pair] == ["softmax", "list_mle"]
+    page = format_query_page(findings.results, *pair, "ndcg_10", 4, note)
+    assert "wild, to be shown, came to no end: these are the best instead." in page

@@ -20,6 +20,7 @@ from tfr_listbert.evaluation.comparison.query_page import QUERIES_FILE, choose_p
 from tfr_listbert.evaluation.comparison.report import Findings, write_report
 from tfr_listbert.evaluation.comparison.results import Results, read_system, read_test_lists, score_baselines
 from tfr_listbert.evaluation.comparison.runs import LOG_FILE, has_ended, read_end, read_outcome, run_all
+from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, write_tensorboard
 from tfr_listbert.schema import InputError
 
@@ -169,12 +170,17 @@ def _report(config: Config, results: Results, trials: Sequence[Run]) -> None:
     metric, settings, output = config.train.metric, config.evaluate, Path(config.compare.output)
     board = rank_systems(results.systems, metric, settings.resamples, settings.seed)
     images = plot_all(board, results.systems)
-    findings = Findings(config, results, board, [(run, read_end(run)) for run in trials], images)
+    others = [
+        rank_systems(results.systems, other, settings.resamples, settings.seed)
+        for other in SHOWN_METRICS
+        if other != metric
+    ]
+    findings = Findings(config, results, board, others, [(run, read_end(run)) for run in trials], images)
     write_report(findings, output)
     write_tensorboard(findings, output)
     if len(board.standings) > 1:
-        pair = choose_pair(config.compare, board)
-        page = format_query_page(results, *pair, metric, config.compare.queries_shown)
+        *pair, note = choose_pair(config.compare, board)
+        page = format_query_page(results, *pair, metric, config.compare.queries_shown, note)
         (output / QUERIES_FILE).write_text(page, encoding="utf-8")
     for standing in board.standings:
         print(f"{standing.mean:.4f}  {standing.letters:6} {standing.system.name}")

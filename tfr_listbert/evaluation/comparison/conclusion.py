@@ -16,6 +16,12 @@ def describe_leader(board: Leaderboard) -> str:
     same = [other.system.name for other in others if other.p > LEVEL]
     worse = [other.system.name for other in others if other.p <= LEVEL]
     sentences = [f"{best.system.name} has the highest {board.metric}, {best.mean:.4f}."]
+    lost = len(best.system.runs) - len(best.system.finished)
+    if lost:
+        sentences = [
+            f"Of the runs that came to their end those of {best.system.name} have the highest {board.metric}, "
+            f"{best.mean:.4f}; but {lost} of its {len(best.system.runs)} runs did not, and are not in that figure."
+        ]
     if same:
         sentences.append(f"It cannot be told apart from {_join(same)}.")
     if worse:
@@ -47,6 +53,11 @@ def describe_population(board: Leaderboard, systems: Sequence[System]) -> str:
         )
     else:
         runs = "They hold for these very runs alone: with one seed nothing is known of another run of the same loss."
+    if any(len(run.lists_by_fold) > 1 for system in systems for run in system.runs):
+        runs += (
+            " The folds of a loss share most of their training lists, so that their luck is not independent; a run "
+            "here is one seed over all folds."
+        )
     rest = (
         "The choice of settings was made once for each loss; that another choice might turn out otherwise is in no "
         "interval and no p-value. Neither is what a larger encoder or a longer training would change."

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfr_listbert.config import RANDOM
 from tfr_listbert.evaluation.comparison.results import System
 from tfr_listbert.evaluation.significance import (
     Luck,
@@ -16,11 +17,13 @@ from tfr_listbert.evaluation.significance import (
     compact_letters,
     estimate_luck,
     holm,
+    paired_run_interval,
     paired_run_test,
 )
 
 LEVEL = 0.05
 _TIE = 1e-9  # metrics of the same ranking may differ by rounding
+_UNKNOWN = (float("nan"), float("nan"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +36,10 @@ class Standing:
         deviation: standard deviation of the mean of a run over runs; NaN for less than two.
         interval: 95 % bootstrap interval of the mean over queries.
         difference: mean less that of the best.
+        difference_interval: 95 % interval of the difference, of other queries and other runs; NaN for the best.
         p: of the difference to the best, corrected over all pairs; 1 for the best.
+        is_p_bound: whether no resample was as extreme, so that p is smaller than that.
+        is_above_random: whether it is told apart from random order and above it, or is not compared with it.
         letters: systems that share one cannot be told apart.
         wins: queries with a higher metric than the best system's.
         ties: queries with the same.
@@ -45,7 +51,10 @@ class Standing:
     deviation: float
     interval: tuple[float, float]
     difference: float
+    difference_interval: tuple[float, float]
     p: float
+    is_p_bound: bool
+    is_above_random: bool
     letters: str
     wins: int
     ties: int
@@ -98,11 +107,15 @@ def rank_systems(systems: Sequence[System], metric: str, resamples: int, seed: i
     values = [system.mean_per_list(metric) for system in ranked]
     runs = [[float(run.per_list[metric].mean()) for run in system.finished if run.outcomes] for system in ranked]
     luck = estimate_luck(runs)
-    p_values = _test_pairs(values, [len(own) for own in runs], luck, resamples, seed)
+    counts = [len(own) for own in runs]
+    p_values, is_bound = _test_pairs(values, counts, luck, resamples, seed)
     letters = compact_letters(p_values <= LEVEL)
+    random = next((place for place, one in enumerate(ranked) if one.name == RANDOM and one.row is None), len(ranked))
     standings = []
     for place, system in enumerate(ranked):
         differences = values[place] - values[0]
+        shared = combine_luck(luck[place], luck[0], (counts[place], counts[0]))
+        ends = paired_run_interval(values[place], values[0], shared, resamples, seed) if place else _UNKNOWN
         standings.append(
             Standing(
                 system=system,
@@ -110,7 +123,10 @@ def rank_systems(systems: Sequence[System], metric: str, resamples: int, seed: i
                 deviation=float(np.std(runs[place], ddof=1)) if len(runs[place]) > 1 else float("nan"),
                 interval=bootstrap_interval(values[place], resamples, seed),
                 difference=float(differences.mean()),
+                difference_interval=ends,
                 p=float(p_values[0, place]),
+                is_p_bound=bool(is_bound[0, place]),
+                is_above_random=random in (place, len(ranked)) or place < random and p_values[random, place] <= LEVEL,
                 letters=letters[place],
                 wins=int(np.sum(differences > _TIE)),
                 ties=int(np.sum(np.abs(differences) <= _TIE)),
@@ -122,8 +138,8 @@ def rank_systems(systems: Sequence[System], metric: str, resamples: int, seed: i
 
 def _test_pairs(
     values: Sequence[np.ndarray], runs: Sequence[int], luck: Sequence[Luck], resamples: int, seed: int
-) -> np.ndarray:
-    """Returns the corrected p-values of all pairs, [n, n]; 1 on the diagonal."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the corrected p-values of all pairs, [n, n], 1 on the diagonal; and which of them are upper bounds."""
     pairs = list(itertools.combinations(range(len(values)), 2))
     resamples = max(resamples, round(2 * len(pairs) / LEVEL))  # Holm multiplies the smallest by the number of pairs
     tested = [
@@ -132,6 +148,8 @@ def _test_pairs(
         for shared in [combine_luck(luck[one], luck[other], (runs[one], runs[other]))]
     ]
     corrected = np.ones([len(values), len(values)])
-    for (one, other), p in zip(pairs, holm(tested), strict=True):
+    is_bound = np.zeros(corrected.shape, bool)
+    for (one, other), p, raw in zip(pairs, holm(tested), tested, strict=True):
         corrected[one, other] = corrected[other, one] = p
-    return corrected
+        is_bound[one, other] = is_bound[other, one] = raw == 1 / (1 + resamples)
+    return corrected, is_bound

@@ -88,6 +88,7 @@ def plan_rows(compare: CompareConfig) -> list[Row]:
     rows = []
     for number, entry in enumerate(compare.losses):
         setting = f"compare.losses[{number}]"
+        require(not entry.terms, f"{setting}.terms", "must be empty: a comparison takes one loss a row", entry.terms)
         build_loss(entry.loss, entry.options, setting)
         row = Row(entry.name or entry.loss, entry, _list_trials(compare, entry, setting))
         for trial in row.trials:

@@ -22,7 +22,7 @@ def plot_all(board: Leaderboard, systems: Sequence[System]) -> list[Image]:
     """Returns the plots: the losses with their intervals, metric against step, differences of queries."""
     images = [
         Image("losses.png", plot_losses(board), f"{board.metric} with its 95 % interval over queries; a dot per seed"),
-        Image("queries.png", plot_differences(board), f"{board.metric} of each query less that of the best system"),
+        Image("queries.png", plot_differences(board), _describe_differences(board)),
     ]
     curves = {system.name: mean_curve(system, board.metric) for system in systems if system.row}
     curves = {name: curve for name, curve in curves.items() if curve}
@@ -32,14 +32,21 @@ def plot_all(board: Leaderboard, systems: Sequence[System]) -> list[Image]:
     return images
 
 
+def _describe_differences(board: Leaderboard) -> str:
+    followers = len(board.standings) - 1
+    shown = f"; the first {_DIFFERENCES_SHOWN} of the {followers} that follow it"
+    return f"{board.metric} of each query less that of the best system{shown if followers > _DIFFERENCES_SHOWN else ''}"
+
+
 def mean_curve(system: System, metric: str) -> dict[int, float]:
-    """Returns the validation metric by step, mean over the runs that were evaluated there."""
-    values: dict[int, list[float]] = {}
-    for run in system.runs:
-        for outcome in run.outcomes:
-            for entry in outcome.history:
-                values.setdefault(int(entry["step"]), []).append(entry[metric])
-    return {step: float(np.mean(found)) for step, found in sorted(values.items())}
+    """Returns the validation metric by step, mean over the finished runs, at the steps where all were evaluated."""
+    curves = [
+        {int(entry["step"]): entry[metric] for entry in outcome.history}
+        for run in system.finished
+        for outcome in run.outcomes
+    ]
+    steps = set.intersection(*map(set, curves)) if curves else set()
+    return {step: float(np.mean([curve[step] for curve in curves])) for step in sorted(steps)}
 
 
 def plot_losses(board: Leaderboard) -> bytes:

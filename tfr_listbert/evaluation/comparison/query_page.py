@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfr_listbert.config import CompareConfig, require
+from tfr_listbert.config import CompareConfig
 from tfr_listbert.evaluation.comparison.document import STYLE
 from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard
 from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun
@@ -23,21 +23,18 @@ _PAGE_STYLE = """
 """
 
 
-def choose_pair(compare: CompareConfig, board: Leaderboard) -> tuple[System, System]:
-    """Returns the systems of `compare.shown`, or the best loss and the one after it.
-
-    Raises:
-        InputError: if one that is named has no finished run.
-    """
+def choose_pair(compare: CompareConfig, board: Leaderboard) -> tuple[System, System, str]:
+    """Returns the systems of `compare.shown`, or the best two losses, and a note where one to show is missing."""
     by_name = {one.system.name: one.system for one in board.standings}
     losses = [name for name, system in by_name.items() if system.row]
-    names = compare.shown or tuple([*losses, *(name for name in by_name if name not in losses)][:2])
-    rule = f"must name two of the systems with a finished run ({', '.join(by_name)})"
-    require(len(names) == 2 and set(names) <= set(by_name), "compare.shown", rule, list(names))
-    return by_name[names[0]], by_name[names[1]]
+    best = [*losses, *(name for name in by_name if name not in losses)][:2]
+    missing = [name for name in compare.shown if name not in by_name]
+    names = best if missing or not compare.shown else compare.shown
+    note = f"{' and '.join(missing)}, to be shown, came to no end: these are the best instead." if missing else ""
+    return by_name[names[0]], by_name[names[1]], note
 
 
-def format_query_page(results: Results, first: System, second: System, metric: str, count: int) -> str:
+def format_query_page(results: Results, first: System, second: System, metric: str, count: int, note: str = "") -> str:
     """Returns an HTML page with the `count` queries on which two systems differ most, half of them each way.
 
     Each system is shown by its first finished run, since a mean over seeds has no ranking.
@@ -48,11 +45,12 @@ def format_query_page(results: Results, first: System, second: System, metric: s
         second: another.
         metric: by which they differ.
         count: queries to show.
+        note: what a reader must know first, or "".
     """
     systems = (first, second)
     runs = [system.finished[0] for system in systems]
-    names = [f"{one.name} (seed {run.seed})" if run.seed else one.name for one, run in zip(systems, runs, strict=True)]
-    parts = []
+    names = [f"{one.name} (seed {run.seed})" if one.row else one.name for one, run in zip(systems, runs, strict=True)]
+    parts = [f"<p>{html.escape(note)}</p>"] if note else []
     for name, chosen in zip(names, _choose_queries(runs, metric, count), strict=True):
         parts.append(f"<h2>Where {html.escape(name)} is ahead</h2>")
         for index in chosen:

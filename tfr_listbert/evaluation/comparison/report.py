@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,20 +19,22 @@ from tfr_listbert.evaluation.comparison.document import (
     format_html,
     format_markdown,
 )
-from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard
+from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard, Standing
 from tfr_listbert.evaluation.comparison.plan import Run
-from tfr_listbert.evaluation.comparison.results import Results
+from tfr_listbert.evaluation.comparison.results import Results, SystemRun
 from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.evaluation.comparison.tables import (
+    mark_standing,
     mark_system,
-    tabulate_metrics,
     tabulate_paper,
     tabulate_runs,
     tabulate_slices,
     tabulate_standings,
     tabulate_trials,
 )
+from tfr_listbert.evaluation.evaluate import format_trec
 from tfr_listbert.evaluation.slices import slice_lists
+from tfr_listbert.schema import RankedList
 
 PLOTS_FOLDER = "plots"
 TITLE = "Which loss?"
@@ -45,6 +48,7 @@ class Findings:
         config: of the comparison.
         results: of its runs.
         board: the leaderboard.
+        others: leaderboards of the other metrics that are shown.
         trials: every trial and how it ended.
         images: the plots.
     """
@@ -52,6 +56,7 @@ class Findings:
     config: Config
     results: Results
     board: Leaderboard
+    others: Sequence[Leaderboard]
     trials: Sequence[tuple[Run, Outcome]]
     images: Sequence[Image] = ()
 
@@ -59,23 +64,23 @@ class Findings:
 def build_report(findings: Findings) -> list[Block]:
     """Returns the report's blocks."""
     board, systems = findings.board, findings.results.systems
+    metric = findings.config.train.metric
     blocks: list[Block] = [
         Heading(TITLE, 1),
         Paragraph(describe_leader(board)),
         Paragraph(describe_population(board, systems)),
         Paragraph(describe_budget(findings)),
         Heading("Leaderboard"),
-        tabulate_standings(board, systems),
-        Paragraph(
-            "Systems that share a letter cannot be told apart. ±: standard deviation of a run's mean. Wins: queries on "
-            "which the system is ahead of the best one."
-        ),
+        tabulate_standings(board, systems, metric),
+        Paragraph(_BOARD_NOTE),
     ]
     paper = tabulate_paper(board)
     if paper.rows:
-        blocks += [Heading("The paper's losses"), paper, Paragraph(_PAPER_NOTE)]
+        blocks += [Heading("The paper's losses"), paper, Paragraph(describe_paper(findings))]
     blocks += findings.images
-    blocks += [Heading("Other metrics"), tabulate_metrics(board)]
+    blocks += [Heading("Other metrics"), Paragraph("Each is tested, and corrected after Holm, on its own.")]
+    for other in findings.others:
+        blocks += [Heading(other.metric, 3), tabulate_standings(other, systems, metric)]
     blocks += [Heading(f"Slices, {board.metric}"), tabulate_slices(board, slice_lists(findings.results.lists))]
     blocks += [Heading("Runs"), tabulate_runs(systems, board.metric)]
     if findings.trials:
@@ -83,10 +88,28 @@ def build_report(findings: Findings) -> list[Block]:
     return blocks
 
 
-_PAPER_NOTE = (
-    "The paper (ListBERT, Table 1) says neither cut-off nor gain of its NDCG, nor seeds or significance; its shop, "
-    "encoder and budget are others. Compare the order and the distances, not the values."
+_BOARD_NOTE = (
+    "Systems that share a letter cannot be told apart. ±: standard deviation of a run's mean. 95 % of the difference: "
+    "of other queries and other runs, for this pair alone; p: corrected over all pairs, '<=' where no resample was as "
+    "extreme. Wins: queries on which the system is ahead of the best one. 'Not converged': the last quarter of a run's "
+    "evaluations brought its best one. That is a weak sign, since the learning rate falls to 0 and any curve flattens "
+    "with it: a run without the mark might still gain from more epochs."
 )
+
+
+def describe_paper(findings: Findings) -> str:
+    """Returns what must be known before the paper's figures are held against these."""
+    text = (
+        "The paper (ListBERT, Table 1) says neither cut-off nor gain of its NDCG, nor seeds or significance; its shop, "
+        "encoder and budget are others. Compare the order and the distances, not the values."
+    )
+    grading = findings.config.data.options.get("grading")
+    if findings.config.data.reader == "clicks" and grading:
+        rates = {"clicks_over_expected": "clicks over expected clicks", "ctr": "the click-through rate"}
+        text += f" Training grades here are of {rates.get(grading, grading)}, the paper's of the click-through rate."
+    if judgements := findings.config.evaluate.judgements:
+        text += f" Test grades here are the true ones of {judgements}; the paper tests on clicks, too."
+    return text
 
 
 def describe_budget(findings: Findings) -> str:
@@ -99,16 +122,18 @@ def describe_budget(findings: Findings) -> str:
     graded = f"the grades of {config.evaluate.judgements}" if config.evaluate.judgements else "the labels of the lists"
     return (
         f"Every loss: {config.train.epochs} epochs of {config.train.batch_text} a step (up to {pairs:,} pairs), "
-        f"encoder {config.encoder.size or 'as configured'}, start {config.encoder.initial or 'random'}, {chosen}"
+        f"encoder {config.encoder.size or 'as configured'}, start {config.encoder.initial or 'random'} unless its mark "
+        f"says otherwise, {chosen}"
         f"{f' in trials of {compare.trial_epochs} epochs' if compare.trial_epochs and trials > 1 else ''}, seeds "
         f"{', '.join(map(str, compare.seeds))}{f', {compare.folds} folds over queries' if compare.folds else ''}. The "
-        f"same seed has the same initial weights and the same order of batches for every loss. Tested on "
+        f"same seed has the same initial weights and the same order of batches for every loss."
+        f"{f' Seed {compare.seeds[0]} is that of the trials, too.' if trials > 1 else ''} Tested on "
         f"{findings.board.queries} queries by {graded}."
     )
 
 
 def write_report(findings: Findings, output: Path) -> None:
-    """Writes the report and its tables to `output`."""
+    """Writes the report and its tables to `output`, and each run's metrics by query and rankings to its folder."""
     blocks = build_report(findings)
     (output / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
     for image in findings.images:
@@ -117,37 +142,47 @@ def write_report(findings: Findings, output: Path) -> None:
     (output / "report.html").write_text(format_html(blocks, TITLE), encoding="utf-8")
     _write_csv(output / "results.csv", _list_results(findings))
     _write_csv(output / "runs.csv", tabulate_runs(findings.results.systems, findings.board.metric))
+    for system in findings.results.systems:
+        for run in system.finished:
+            _write_rankings(run, findings.results.lists, output / system.name / (str(run.seed) if system.row else ""))
 
 
 def _list_results(findings: Findings) -> Table:
-    """Returns all numbers of all systems, unrounded as far as CSV readers care."""
-    board = findings.board
-    metrics = list(board.standings[0].system.finished[0].per_list)
-    header = ["system", "loss", "runs", "diverged_runs", "letters", "seed_deviation", "low", "high", "difference"]
-    header += ["p_holm", "wins", "ties", "losses", "marks", *metrics]
+    """Returns all numbers of all systems, a row per system and metric, unrounded as far as CSV readers care."""
+    header = ["system", "loss", "metric", "mean", "seed_deviation", "low", "high", "difference", "difference_low"]
+    header += ["difference_high", "p_holm", "is_p_bound", "letters", "wins", "ties", "losses", "runs", "diverged_runs"]
+    header += ["failed_runs", "marks"]
     rows = []
-    for one in board.standings:
-        system = one.system
-        diverged = sum(run.is_diverged for run in system.runs)
-        loss = system.row.entry.loss if system.row else ""
-        numbers = [one.deviation, *one.interval, one.difference, one.p]
-        means = [system.mean_per_list(metric).mean() for metric in metrics]
-        rows.append(
-            [system.name, loss, str(len(system.runs)), str(diverged), one.letters]
-            + [f"{number:.6f}" for number in numbers]
-            + [str(one.wins), str(one.ties), str(one.losses), mark_system(system)]
-            + [f"{mean:.6f}" for mean in means]
-        )
-    for system in findings.results.systems:
-        if not system.finished:
-            counts = [str(len(system.runs)), str(sum(run.is_diverged for run in system.runs))]
-            empty = [""] * (header.index("marks") - 4)
-            rows.append(
-                [system.name, system.row.entry.loss, *counts, *empty, mark_system(system), *[""] * len(metrics)]
-            )
+    for board in (findings.board, *findings.others):
+        unfinished = [(system, None) for system in findings.results.systems if not system.finished]
+        for system, one in [*((one.system, one) for one in board.standings), *unfinished]:
+            loss = system.row.entry.loss if system.row else ""
+            numbers = _list_numbers(one) if one else [""] * (header.index("runs") - header.index("mean"))
+            ends = [len(system.runs), sum(run.is_diverged for run in system.runs)]
+            ends.append(sum(run.is_failed for run in system.runs))
+            metric = findings.config.train.metric
+            marks = mark_standing(one, metric) if one else mark_system(system, metric)
+            rows.append([system.name, loss, board.metric, *numbers, *map(str, ends), marks])
     return Table(header, rows)
+
+
+def _list_numbers(one: Standing) -> list[str]:
+    numbers = [one.mean, one.deviation, *one.interval, one.difference, *one.difference_interval, one.p]
+    texts = ["" if math.isnan(number) else f"{number:.6f}" for number in numbers]
+    return [*texts, str(one.is_p_bound), one.letters, str(one.wins), str(one.ties), str(one.losses)]
 
 
 def _write_csv(path: Path, table: Table) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([table.header, *table.rows])
+
+
+def _write_rankings(run: SystemRun, lists: Sequence[RankedList], folder: Path) -> None:
+    """Writes what tests can be made of anew: `per_query.csv`, every metric of every query, and `run.trec`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        [one.query_id, one.query, str(one.is_seen), str(len(one.documents)), *(f"{value:.6f}" for value in values)]
+        for one, *values in zip(lists, *run.per_list.values(), strict=True)
+    ]
+    _write_csv(folder / "per_query.csv", Table(["query_id", "query", "is_seen", "documents", *run.per_list], rows))
+    (folder / "run.trec").write_text("".join(format_trec(run.scored)), encoding="utf-8")

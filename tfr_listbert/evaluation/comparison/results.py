@@ -32,6 +32,7 @@ class SystemRun:
         outcomes: how training ended, by fold; none for a baseline.
         scored: the test lists with scores and the labels of the report; empty if it diverged or failed.
         per_list: metrics [number of lists] by name; empty if it diverged or failed.
+        lists_by_fold: numbers of test lists; none for a baseline, or where there are no metrics.
     """
 
     seed: int
@@ -39,6 +40,7 @@ class SystemRun:
     outcomes: tuple[Outcome, ...]
     scored: Sequence[ScoredList]
     per_list: Mapping[str, np.ndarray]
+    lists_by_fold: tuple[int, ...] = ()
 
     @property
     def is_diverged(self) -> bool:
@@ -50,10 +52,9 @@ class SystemRun:
         """Whether the process of any fold failed."""
         return any(outcome.is_failed for outcome in self.outcomes)
 
-    @property
-    def is_rising(self) -> bool:
-        """Whether a validation curve still rose when training ended."""
-        return any(is_rising(outcome) for outcome in self.outcomes)
+    def is_rising(self, metric: str) -> bool:
+        """Says whether a validation curve still rose when training ended."""
+        return any(is_rising(outcome, metric) for outcome in self.outcomes)
 
     @property
     def pairs(self) -> int:
@@ -61,7 +62,7 @@ class SystemRun:
         return sum(outcome.pairs for outcome in self.outcomes)
 
 
-def is_rising(outcome: Outcome, metric: str = "ndcg_10") -> bool:
+def is_rising(outcome: Outcome, metric: str) -> bool:
     """Says whether the best of the last quarter of evaluations is above all before by more than noise."""
     values = [entry[metric] for entry in outcome.history if metric in entry]
     if len(values) < 2:
@@ -148,8 +149,10 @@ def _read_run(config: Config, runs: Sequence[Run], lists: Sequence[RankedList]) 
     outcomes, trials = tuple(read_end(run) for run in runs), tuple(run.trial for run in runs)
     if not all(outcome.is_finished for outcome in outcomes):
         return SystemRun(runs[0].seed, trials, outcomes, (), {})
-    scored = _relabel([one for run in runs for one in read_scores(run)], lists)
-    return SystemRun(runs[0].seed, trials, outcomes, scored, compute_metrics(scored, config.evaluate.relevant_from))
+    by_fold = [read_scores(run) for run in runs]
+    scored = _relabel([one for own in by_fold for one in own], lists)
+    per_list = compute_metrics(scored, config.evaluate.relevant_from)
+    return SystemRun(runs[0].seed, trials, outcomes, scored, per_list, tuple(map(len, by_fold)))
 
 
 def _relabel(scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> list[ScoredList]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import summary as custom_scalar
@@ -21,6 +21,7 @@ from tfr_listbert.evaluation.comparison.plan import Row, Trial
 from tfr_listbert.evaluation.comparison.plots import mean_curve
 from tfr_listbert.evaluation.comparison.report import Findings, build_report
 from tfr_listbert.evaluation.comparison.results import SystemRun
+from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 
 TENSORBOARD_FOLDER = "tensorboard"
@@ -43,9 +44,9 @@ def write_tensorboard(findings: Findings, output: Path) -> None:
         if system.row is None:
             continue
         for run in system.runs:
-            _link_run(output / system.name / str(run.seed), folder / system.name / str(run.seed))
-            if run.per_list:
-                _write_hparams(system.row, run, folder / system.name / str(run.seed))
+            name = f"{system.name}/{run.seed}"
+            _link_run(output / name, folder / name)
+            write_hparams(system.row, run, folder, name)
         if curve := mean_curve(system, metric):
             _write_curve(curve, metric, folder / system.name)
 
@@ -60,24 +61,29 @@ def _link_run(run: Path, place: Path) -> None:
             (target / events.name).symlink_to(os.path.relpath(events, target))
 
 
-def _write_hparams(row: Row, run: SystemRun, folder: Path) -> None:
-    """Writes one row of the HParams tab, with the run's test metrics."""
-    with _open(folder):
-        hparams.hparams(_describe(row, run.seed, run.trials), trial_id=f"{row.name}/{run.seed}")
-        for metric in SHOWN_METRICS:
-            tf.summary.scalar(f"test/{metric}", run.per_list[metric].mean(), step=0)
+def write_hparams(row: Row, run: SystemRun, folder: Path, name: str) -> None:
+    """Writes a row of the HParams tab for each fold's run, with its own test metrics where it has any."""
+    ends = np.cumsum(run.lists_by_fold)
+    for number, (trial, outcome) in enumerate(zip(run.trials, run.outcomes, strict=True)):
+        place = f"{name}/fold-{number + 1}" if len(run.trials) > 1 else name
+        with _open(folder / place):
+            hparams.hparams(_describe(row, run.seed, trial, outcome), trial_id=place)
+            for metric in SHOWN_METRICS if run.per_list else ():
+                own = np.split(run.per_list[metric], ends[:-1])[number]
+                tf.summary.scalar(f"test/{metric}", own.mean(), step=0)
 
 
-def _describe(row: Row, seed: int, trials: Sequence[Trial]) -> dict[str, Any]:
-    temperatures = [trial.temperature or row.entry.options.get("temperature") for trial in trials]
-    known = [value for value in temperatures if value is not None]
+def _describe(row: Row, seed: int, trial: Trial, outcome: Outcome) -> dict[str, Any]:
+    temperature = trial.temperature or row.entry.options.get("temperature")
     values = {
         "loss": row.name,
         "seed": seed,
-        "learning_rate": trials[0].learning_rate,
+        "learning_rate": trial.learning_rate,
         "is_frozen": row.entry.is_frozen,
+        "is_diverged": outcome.is_diverged,
+        "is_failed": outcome.is_failed,
     }
-    return values | ({"temperature": float(known[0])} if known else {})
+    return values | ({"temperature": float(temperature)} if temperature is not None else {})
 
 
 def _write_curve(curve: dict[int, float], metric: str, folder: Path) -> None:
