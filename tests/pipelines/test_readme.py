@@ -119,6 +119,21 @@ def test_the_quickstarts_ranker_is_distilled_and_its_student_searches_the_catalo
     assert len(set(found["document_ids"][0])) == 10 and (np.diff(found["scores"][0]) <= 0).all()
 
 
+def test_a_student_is_distilled_embedded_and_exported(finished, environment):
+    folder, _ = finished
+    steps = [line for block in list_blocks("bash") for line in block.splitlines() if "distill_shop.yaml" in line]
+    assert [Path(step.split()[1]).stem for step in steps] == ["embed_documents", "export"]
+    labels = "{name: labels, terms: [{loss: softmax_loss, target: labels}]}"
+    losses = f"[{labels}, {{name: margin_mse, terms: [{{loss: margin_mse_loss}}]}}]"
+    distill = ["python", "pipelines/distill.py", "pipelines/configs/distill_shop.yaml", f"distill.losses={losses}"]
+    for command in ([*distill, "distill.learning_rates=[1e-3]"], *(step.split() for step in steps)):
+        done = subprocess.run(
+            [*command, *TINY], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert (folder / "runs/shop/served/shop_student/1/saved_model.pb").exists()
+
+
 @contextlib.contextmanager
 def start(command, folder, environment):
     """Runs a server of the README on a free port; gives its address once it is ready."""
@@ -162,8 +177,8 @@ def test_the_configs_of_the_readme_are_valid(tmp_path):
     blocks = [yaml.safe_load(block) for block in list_blocks("yaml")]
     assert len(blocks) >= 3
     for number, block in enumerate(blocks):
-        path = ROOT / "pipelines" / "configs" / "shop.yaml"
-        text = yaml.safe_dump({**block, "base": str(path)} if "base" in block else block)
+        base = {"base": str(ROOT / "pipelines" / "configs" / block["base"])} if "base" in block else {}
+        text = yaml.safe_dump({**block, **base})
         (tmp_path / f"{number}.yaml").write_text(text)
         config = read_config(tmp_path / f"{number}.yaml")
         assert isinstance(config, Config)
