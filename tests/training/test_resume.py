@@ -1,7 +1,6 @@
 """A run that is killed and started again ends as one that was not."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -31,16 +30,17 @@ def run_to_end(command):
     subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 
-def kill_when(command, is_time, timeout_seconds=120):
+def kill_when(command, is_time, timeout_seconds=300):
     """Starts `command` and kills it as soon as `is_time()`; says whether it was killed before its end."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + timeout_seconds
-    while process.poll() is None and time.monotonic() < end:
-        if is_time():
-            os.kill(process.pid, signal.SIGKILL)
-            break
-        time.sleep(0.0005)
-    return process.wait(60) == -signal.SIGKILL
+    try:
+        while process.poll() is None and not is_time():
+            assert time.monotonic() < end, f"its time to be killed has not come within {timeout_seconds} seconds"
+            time.sleep(0.0005)
+    finally:
+        process.kill()  # nothing where it has come to its end
+    return process.wait() == -signal.SIGKILL
 
 
 def list_checkpoints(run):
@@ -112,14 +112,15 @@ def test_a_run_killed_three_times_at_random_and_once_while_writing_ends_as_one_t
     tiny_config, tmp_path, seed
 ):
     whole, run, draw = tmp_path / "whole", tmp_path / "killed", random.Random(seed)
-    since = time.monotonic()
-    run_to_end(build_command(tiny_config, whole, epochs=60))
-    whole_seconds = time.monotonic() - since
-    command = build_command(tiny_config, run, epochs=60)
-    kills = int(kill_after_new_checkpoint(command, run))
-    for _ in range(3):
-        deadline = time.monotonic() + draw.uniform(0, whole_seconds)
-        kills += kill_when(command, lambda deadline=deadline: time.monotonic() > deadline)
-    assert kills == 4
+    since = time.time()
+    run_to_end(build_command(tiny_config, whole, epochs=120))
+    begin = Path(whole, "config.yaml").stat().st_mtime  # written when all is read and checked
+    start_seconds, training_seconds = begin - since, time.time() - begin
+    command = build_command(tiny_config, run, epochs=120)
+    deadline = time.monotonic() + draw.uniform(0, start_seconds)
+    assert kill_when(command, lambda: time.monotonic() > deadline)
+    assert kill_after_new_checkpoint(command, run)
+    for _ in range(3):  # half of the training at most, so that none comes after its end
+        assert kill_after_new_checkpoint(command, run, wait_seconds=draw.uniform(0, training_seconds / 6))
     run_to_end(command)
     assert_same_end(run, whole)
