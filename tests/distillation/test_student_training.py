@@ -37,6 +37,7 @@ def read_end(run):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
+@pytest.mark.soak
 def test_a_killed_student_goes_on_and_ends_on_the_same_weights(config, tmp_path, monkeypatch):
     train_in(config, tmp_path / "whole")
     save = RunCheckpoints.save

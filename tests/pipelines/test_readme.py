@@ -71,7 +71,8 @@ def test_the_quickstart_ends_with_a_table_an_answer_and_the_tensorboard_command(
     )
     answer = printed.split("serving/client.py")[1]
     assert len(re.findall(r"^ +\d+ +-?\d+\.\d+ ", answer, re.M)) == 8
-    assert printed.count("34 of 34 requests agree") == 2  # over REST and over gRPC
+    agreed = re.findall(r"(\d+) of \1 requests agree", printed)  # over REST and over gRPC
+    assert len(agreed) == 2 and int(agreed[0]) >= 34
     assert "tensorboard --logdir runs/shop" in printed
 
 
@@ -106,6 +107,8 @@ def test_the_quickstarts_ranker_is_distilled_and_its_student_searches_the_catalo
     folder, _ = finished
     printed = {}
     student = "train.run=runs/shop/students/margin_mse/rate=0.001"
+    for script in ("embed_documents", "export"):
+        find_command(f"python pipelines/{script}.py pipelines/configs/distill_shop.yaml {student}")
     for script, settings in {"distill": STUDENTS, "embed_documents": [student], "export": [student]}.items():
         command = ["python", f"pipelines/{script}.py", "pipelines/configs/distill_shop.yaml", *settings, *TINY]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
@@ -117,21 +120,6 @@ def test_the_quickstarts_ranker_is_distilled_and_its_student_searches_the_catalo
     with ReloadedModel(folder / "runs/shop/served/shop_student/1") as model:
         found = model.ask("search", {"query": ["navy trainers for men"], "results": [10]})
     assert len(set(found["document_ids"][0])) == 10 and (np.diff(found["scores"][0]) <= 0).all()
-
-
-def test_a_student_is_distilled_embedded_and_exported(finished, environment):
-    folder, _ = finished
-    steps = [line for block in list_blocks("bash") for line in block.splitlines() if "distill_shop.yaml" in line]
-    assert [Path(step.split()[1]).stem for step in steps] == ["embed_documents", "export"]
-    labels = "{name: labels, terms: [{loss: softmax_loss, target: labels}]}"
-    losses = f"[{labels}, {{name: margin_mse, terms: [{{loss: margin_mse_loss}}]}}]"
-    distill = ["python", "pipelines/distill.py", "pipelines/configs/distill_shop.yaml", f"distill.losses={losses}"]
-    for command in ([*distill, "distill.learning_rates=[1e-3]"], *(step.split() for step in steps)):
-        done = subprocess.run(
-            [*command, *TINY], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-    assert (folder / "runs/shop/served/shop_student/1/saved_model.pb").exists()
 
 
 @contextlib.contextmanager

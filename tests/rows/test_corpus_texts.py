@@ -149,6 +149,7 @@ def write_lines(path, number):
     return {"path": str(path)}
 
 
+@pytest.mark.soak
 def test_texts_are_not_held_in_python(config, tmp_path):
     def measure(number):
         source = write_lines(tmp_path / "a.txt", number)

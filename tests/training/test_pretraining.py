@@ -150,6 +150,7 @@ def test_two_replicas_in_bounded_memory_take_the_steps_of_one_that_is_not(
     assert_same_progress(run, tmp_path / "two")
 
 
+@pytest.mark.soak
 def test_two_workers_take_the_steps_of_one_process(without_dropout, tmp_path, on_two_workers, assert_same_weights):
     run, command = without_dropout
     on_two_workers(*command, f"train.run={tmp_path / 'two'}", "train.strategy=multi_worker")

@@ -157,8 +157,14 @@ class TextRanker(tf.Module):
         Raises:
             InputError: if a weight is beyond float16's range.
         """
-        round_weights(self._row_scorer.trainable_variables)
+        round_weights(self._list_halved())
         self._is_half = True
+
+    def _list_halved(self) -> list[tf.Variable]:
+        """Returns the weights that float16 can hold: all but the statistics of numeric features."""
+        objects = self._row_scorer.list_objects()
+        kept = {one.ref() for one in getattr(objects.get("feature_statistics"), "variables", ())}
+        return [one for one in self._row_scorer.variables if one.ref() not in kept]
 
     def build_signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Returns the signatures by name, as `tf.saved_model.save` takes them.
@@ -213,7 +219,8 @@ class TextRanker(tf.Module):
         """
         module = tf.Module(name="saved_ranker")
         is_half = self._is_half
-        module.weights = [HalfWeight(one) if is_half and one.trainable else one for one in self._row_scorer.variables]
+        halved = {one.ref() for one in self._list_halved()} if is_half else set()
+        module.weights = [HalfWeight(one) if one.ref() in halved else one for one in self._row_scorer.variables]
         module.tokenizer = self._packer.tokenizer
         return module
 
