@@ -165,7 +165,7 @@ def test_in_half_precision_query_and_document_are_rounded_alike(half, student_co
 
 
 def test_in_half_precision_weights_and_vectors_take_half_the_space(half, exported):
-    assert count_weight_bytes(half[1]) <= 0.51 * count_weight_bytes(exported)  # what is not trained stays as it is
+    assert 2 * count_weight_bytes(half[1]) == count_weight_bytes(exported)
     weights = count_constants(exported) - count_constants(half[1])
     assert (
         weights > 1000
