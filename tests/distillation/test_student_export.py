@@ -138,6 +138,7 @@ def half(served_config, tmp_path_factory):
     return export(config, folder / "config.yaml"), Path(config.export.output, "half", "1")
 
 
+@pytest.mark.soak
 def test_half_precision_ranks_alike_and_the_export_says_what_it_changes(half, lists, model):
     printed, folder = half
     assert re.search(
@@ -151,6 +152,7 @@ def test_half_precision_ranks_alike_and_the_export_says_what_it_changes(half, li
             np.testing.assert_allclose(stored, score_afresh(model, one), atol=2e-2)
 
 
+@pytest.mark.soak
 def test_in_half_precision_query_and_document_are_rounded_alike(half, student_config):
     ranker = read_ranker(student_config.train.run)
     round_weights(ranker.row_scorer.trainable_variables)
@@ -164,6 +166,7 @@ def test_in_half_precision_query_and_document_are_rounded_alike(half, student_co
     np.testing.assert_allclose(documents, rounded.encode_documents(columns, tf.ones([1, 2], tf.bool)), atol=1e-5)
 
 
+@pytest.mark.soak
 def test_in_half_precision_weights_and_vectors_take_half_the_space(half, exported):
     assert 2 * count_weight_bytes(half[1]) == count_weight_bytes(exported)
     weights = count_constants(exported) - count_constants(half[1])

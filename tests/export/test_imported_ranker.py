@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tfr_listbert.config import EncoderConfig, ExportConfig, FieldConfig, HuggingFaceConfig
 from tfr_listbert.export.bundle import export_ranker
@@ -36,6 +37,7 @@ def build_config(tiny_config, folder):
     )
 
 
+@pytest.mark.soak
 def test_raw_text_gets_the_scores_of_the_checkpoint(tiny_config, tmp_path):
     config = build_config(tiny_config, tmp_path)
     imported = dataclasses.replace(config.train, run=str(tmp_path / "imported"))

@@ -103,6 +103,7 @@ STUDENTS = [  # fewer of them, for the time
 ]
 
 
+@pytest.mark.soak
 def test_the_quickstarts_ranker_is_distilled_and_its_student_searches_the_catalogue(finished, environment):
     folder, _ = finished
     printed = {}

@@ -98,6 +98,7 @@ def test_a_model_without_a_head_goes_both_ways(config, source, tmp_path):
     assert json.loads((tmp_path / "again/config.json").read_text())["architectures"] == ["RobertaModel"]
 
 
+@pytest.mark.soak
 def test_what_is_pretrained_on_from_an_import_is_exported_and_imported_as_it_is(config, tiny_config, tmp_path):
     import_hugging_face(config)
     start = read_config(f"{config.train.run}/config.yaml")

@@ -140,6 +140,7 @@ def assert_same_progress(*runs):
         np.testing.assert_allclose(scalars[0][name], scalars[1][name], rtol=1e-3, err_msg=name)
 
 
+@pytest.mark.soak
 def test_two_replicas_in_bounded_memory_take_the_steps_of_one_that_is_not(
     without_dropout, tmp_path, on_two_devices, assert_same_weights
 ):
@@ -263,6 +264,7 @@ def wait_for_checkpoint(process, run, after):
         time.sleep(0.001)
 
 
+@pytest.mark.soak
 def test_a_killed_run_ends_as_one_that_was_not(tiny_config, finished):
     run = finished.parent / "killed"
     command = build_command(tiny_config, run)

@@ -47,8 +47,10 @@ def differentiate(network, objective):
     return compute
 
 
-@pytest.mark.parametrize("train", [{}, {"max_tokens_in_memory": 64}])
-@pytest.mark.parametrize("micro_batch_lists", [None, 1])
+@pytest.mark.parametrize(
+    "train, micro_batch_lists",
+    [pytest.param({}, None, marks=pytest.mark.soak), ({"max_tokens_in_memory": 64}, 1)],
+)
 def test_parts_without_lists_add_nothing_and_the_others_make_the_step(tiny_config, batcher, train, micro_batch_lists):
     objective = build_objective([LossTerm(build_loss("approx_ndcg_loss", {}))], micro_batch_lists)
     compute = differentiate(build_network(tiny_config, batcher, **train), objective)

@@ -66,6 +66,7 @@ def test_two_replicas_take_the_steps_of_one(tiny_config, tmp_path, on_one_device
     assert_same_weights(tmp_path / "one", tmp_path / "two", ("encoder", "head"))
 
 
+@pytest.mark.soak
 def test_two_workers_take_the_steps_of_one_process(
     tiny_config, tmp_path, on_one_device, on_two_workers, assert_same_weights
 ):
