@@ -18,10 +18,12 @@ from benchmarks.peers import start_peer
 from benchmarks.tables import Claim, describe_machine, format_claims
 from benchmarks.training import build_trainer
 from tfr_listbert.config import Config
-from tfr_listbert.rows.dataset import READ_AHEAD, TrainingOrder, build_training_dataset
+from tfr_listbert.rows.dataset import READ_AHEAD, build_step_dataset
+from tfr_listbert.rows.training_order import TrainingOrder
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.randomness import make_repeatable
+from tfr_listbert.training.ranking import index_training_lists
 from tfr_listbert.training.runs import build_batcher
 
 ROUNDS = 5
@@ -61,9 +63,8 @@ def answer_reading(config: Config) -> None:
     """Reads on one core for the seconds of each line, after what was read ahead between the lines is thrown away."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow starts its threads, which inherit it
     batcher = build_batcher(config, read_tokenizer(config.text.folder))
-    batches = iter(
-        build_training_dataset(config.data.lists, batcher, TrainingOrder(1, 10**3, config.train.batch_lists))
-    )
+    order = TrainingOrder(1, 10**3, config.train.batch_lists)
+    batches = iter(build_step_dataset(index_training_lists(config, batcher), batcher, order))
     for line in sys.stdin:
         for _ in range(4 * READ_AHEAD):
             next(batches)

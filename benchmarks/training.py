@@ -33,13 +33,15 @@ from benchmarks.tables import Claim, describe_machine, format_claims, format_spr
 from tfr_listbert.config import Config
 from tfr_listbert.encoders.roberta import resolve_shape
 from tfr_listbert.lists.elwc import read_lists, write_shards
-from tfr_listbert.rows.dataset import RowBatcher, TrainingOrder, build_dataset, build_training_dataset
+from tfr_listbert.rows.dataset import RowBatcher, build_dataset, build_step_dataset
 from tfr_listbert.rows.profile import measure_rows
+from tfr_listbert.rows.training_order import TrainingOrder
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
 from tfr_listbert.training.randomness import make_repeatable
+from tfr_listbert.training.ranking import index_training_lists
 from tfr_listbert.training.runs import build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
 
@@ -130,7 +132,7 @@ def build_steps(config: Config, batcher: RowBatcher, batch_lists: int) -> tuple[
     ranker = build_run_ranker(config, batcher, profile)
     model = TrainingModel(ranker.network, objective, config.train.seed, 1.0)
     model.compile(optimizer=build_optimizer(config.train, 10**6))
-    dataset = build_training_dataset(config.data.lists, batcher, TrainingOrder(1, 10**3, batch_lists))
+    dataset = build_step_dataset(index_training_lists(config, batcher), batcher, TrainingOrder(1, 10**3, batch_lists))
     step, batches = tf.function(model.train_step, input_signature=[dataset.element_spec]), iter(dataset)
     step(next(batches))  # tracing
     return step, batches

@@ -27,6 +27,17 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("busy machine")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the tests of a file in one process, where they share what it made; those of students in one for them all.
+
+    For `pytest --dist loadgroup`.
+    """
+    for item in items:
+        students = Path(__file__).parent / "distillation"
+        item.add_marker(pytest.mark.xdist_group(str(students if students in item.path.parents else item.path)))
+
+
 COLOURS = ("red", "blue", "green", "black", "white", "yellow")
 TYPES = ("dress", "shoe", "shirt", "coat", "hat", "sock")
 

@@ -421,9 +421,13 @@ class TrainConfig:
     seed: int = 1
     epochs: int = 3
     batch_lists: int | None = 16
-    """Lists per optimizer step, over all replicas and micro-batches; empty where `batch_rows` is set."""
-    batch_rows: int | None = None
-    """Most documents per optimizer step instead, over all its lists: steps cost alike however long lists are."""
+    """Lists per optimizer step, over all replicas and micro-batches; empty where `batch_tokens` is set."""
+    batch_tokens: int | None = None
+    """Most tokens per optimizer step instead, over all its lists, padding not counted: steps cost alike however long
+    lists and texts are. Makes the cache that `cache_tokens` names."""
+    cache_tokens: bool = False
+    """Whether the training lists are tokenized once, into a folder beside them, instead of in each epoch of each run;
+    worth it where a GPU waits for tokens."""
     micro_batch_lists: int | None = None
     """Lists whose loss is computed at once; all of a step's when empty. A loss that compares all pairs of a list needs
     memory in the square of its length."""
@@ -456,12 +460,14 @@ class TrainConfig:
         _require_seed(self.seed, "train.seed")
         for name in ("epochs", "checkpoint_steps"):
             require(getattr(self, name) >= 1, f"train.{name}", "must be >= 1", getattr(self, name))
-        optional = ("batch_lists", "batch_rows", "micro_batch_lists", "max_tokens_in_memory")
+        optional = ("batch_lists", "batch_tokens", "micro_batch_lists", "max_tokens_in_memory")
         for name in ("evaluate_steps", "early_stopping_evaluations", *optional):
             value = getattr(self, name)
             require(value is None or value >= 1, f"train.{name}", "must be >= 1", value)
-        both = (self.batch_lists, self.batch_rows)
-        require(None in both and both != (None, None), "train.batch_lists, train.batch_rows", "must be one null", both)
+        both = (self.batch_lists, self.batch_tokens)
+        require(
+            None in both and both != (None, None), "train.batch_lists, train.batch_tokens", "must be one null", both
+        )
         require(self.learning_rate > 0, "train.learning_rate", "must be > 0", self.learning_rate)
         require(0 <= self.warmup_rate < 1, "train.warmup_rate", "must be >= 0 and < 1", self.warmup_rate)
         require(self.weight_decay >= 0, "train.weight_decay", "must be >= 0", self.weight_decay)
@@ -476,7 +482,7 @@ class TrainConfig:
     @property
     def batch_text(self) -> str:
         """The size of a step in words, e.g. `16 lists`."""
-        return f"{self.batch_lists} lists" if self.batch_rows is None else f"at most {self.batch_rows} documents"
+        return f"{self.batch_lists} lists" if self.batch_tokens is None else f"at most {self.batch_tokens} tokens"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tfr_listbert.lists.elwc import read_lists
-from tfr_listbert.rows.dataset import build_dataset, build_training_dataset, count_lists
+from tfr_listbert.lists.elwc import list_shards, read_lists
+from tfr_listbert.rows.dataset import build_dataset, build_step_dataset, count_lists
+from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.rows.training_order import TrainingOrder
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
@@ -22,7 +23,7 @@ def list_queries(dataset):
 
 def build_steps(tiny_config, batcher, **order):
     order = TrainingOrder(**{"seed": 3, "epochs": 2, "batch_lists": 10, **order})
-    return build_training_dataset(tiny_config.data.lists, batcher, order)
+    return build_step_dataset(index_lists(list_shards(tiny_config.data.lists, "train")), batcher, order)
 
 
 def test_a_batch_has_one_row_for_each_document(tiny_config, batcher):

@@ -1,22 +1,30 @@
-"""Lists by number, and dealt out to steps by a budget of documents."""
+"""Lists by number, and dealt out to steps by a budget of tokens."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 from tfr_listbert.config import TrainConfig
-from tfr_listbert.lists.elwc import build_elwc, list_shards, parse_elwc, read_lists
-from tfr_listbert.rows.list_index import count_examples, index_lists
+from tfr_listbert.lists.elwc import build_elwc, parse_elwc, read_lists
+from tfr_listbert.rows.list_index import count_examples
 from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
 from tfr_listbert.schema import Document, InputError, RankedList
+from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.ranking import index_training_lists
+from tfr_listbert.training.runs import build_batcher
 
 
 @pytest.fixture(scope="module")
 def index(tiny_config):
-    return index_lists(list_shards(tiny_config.data.lists, "train"))
+    return index_training_lists(
+        dataclasses.replace(tiny_config, train=dataclasses.replace(tiny_config.train, cache_tokens=True)),
+        build_batcher(tiny_config, read_tokenizer(tiny_config.text.folder)),
+    )
 
 
 def deal(index, **order):
-    return StepDeal(index, TrainingOrder(**{"seed": 3, "epochs": 2, "batch_lists": None, "batch_rows": 20, **order}))
+    return StepDeal(index, TrainingOrder(**{"seed": 3, "epochs": 2, "batch_lists": None, "batch_tokens": 300, **order}))
 
 
 def test_lists_are_read_by_number_from_any_shard(tiny_config, index):
@@ -38,14 +46,15 @@ def test_steps_hold_as_many_lists_as_fit_the_budget(index):
     steps = deal(index)
     for epoch in (range(steps.epoch_steps), range(steps.epoch_steps, steps.steps)):
         assert sorted(np.concatenate([steps.choose(step) for step in epoch])) == list(range(96))
-    rows = [index.rows[steps.choose(step)].sum() for step in range(steps.steps)]
-    assert max(rows) <= 20 and np.mean(rows) > 13
+    costs = index.count_tokens()
+    tokens = [costs[steps.choose(step)].sum() for step in range(steps.steps)]
+    assert max(tokens) <= 300 and np.mean(tokens) > 200
     for step in range(steps.epoch_steps - 1):
-        assert rows[step] + index.rows[steps.choose(step + 1)[0]] > 20
+        assert tokens[step] + costs[steps.choose(step + 1)[0]] > 300
 
 
 def test_a_list_beyond_the_budget_is_a_step_of_its_own(index):
-    steps = deal(index, batch_rows=1, epochs=1)
+    steps = deal(index, batch_tokens=1, epochs=1)
     assert steps.steps == 96
     assert all(len(steps.choose(step)) == 1 for step in range(96))
 
@@ -59,8 +68,8 @@ def test_the_steps_are_a_function_of_seed_and_number(index):
 
 
 def test_exactly_one_budget_is_set():
-    assert TrainConfig(batch_lists=None, batch_rows=64).batch_text == "at most 64 documents"
+    assert TrainConfig(batch_lists=None, batch_tokens=64).batch_text == "at most 64 tokens"
     assert TrainConfig().batch_text == "16 lists"
-    for both in ({"batch_rows": 64}, {"batch_lists": None}):
-        with pytest.raises(InputError, match="train.batch_rows` must be one null"):
+    for both in ({"batch_tokens": 64}, {"batch_lists": None}):
+        with pytest.raises(InputError, match="train.batch_tokens` must be one null"):
             TrainConfig(**both)

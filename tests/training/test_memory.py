@@ -55,7 +55,7 @@ def test_a_loss_takes_buffers_in_the_square_of_its_lists(key, options, buffers):
     assert count_loss_bytes(build_loss(key, options), 2, 50) == 4 * buffers * 2 * 50**2
 
 
-def test_micro_batches_and_budgets_of_rows_bound_the_loss():
+def test_micro_batches_and_budgets_of_tokens_bound_the_loss():
     assert plan("rank_net_loss", batch_lists=8, micro_batch_lists=2).loss == plan("rank_net_loss", batch_lists=2).loss
-    assert plan("rank_net_loss", batch_lists=None, batch_rows=250).loss == plan("rank_net_loss", batch_lists=2).loss
-    assert plan(batch_lists=None, batch_rows=10).activations == plan(batch_lists=1).activations
+    assert plan("rank_net_loss", batch_lists=None, batch_tokens=8000).loss == plan("rank_net_loss", batch_lists=2).loss
+    assert plan(batch_lists=None, batch_tokens=10).activations == plan(batch_lists=1).activations

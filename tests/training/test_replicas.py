@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from tfr_listbert.losses import build_distillation_loss, build_loss
 from tfr_listbert.registry import DISTILLATION_LOSSES, LOSSES
-from tfr_listbert.rows.dataset import build_training_dataset
+from tfr_listbert.rows.dataset import build_step_dataset
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.rows.training_order import TrainingOrder
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import LossTerm, build_objective
+from tfr_listbert.training.ranking import index_training_lists
 from tfr_listbert.training.runs import build_batcher, build_run_ranker
 
 PROFILE = RowProfile(widths=(12, 28), feature_means=(10.0,), feature_deviations=(5.0,))
@@ -33,7 +34,8 @@ def build_network(tiny_config, batcher, **train):
 
 
 def read_steps(tiny_config, batcher, **order):
-    return iter(build_training_dataset(tiny_config.data.lists, batcher, TrainingOrder(seed=1, epochs=1, **order)))
+    order = TrainingOrder(seed=1, epochs=1, **order)
+    return iter(build_step_dataset(index_training_lists(tiny_config, batcher), batcher, order))
 
 
 def differentiate(network, objective):

@@ -57,6 +57,7 @@ def test_biases_and_norms_are_not_decayed(tiny_config, ranker):
     assert sum("kernel" in name or "embedding" in name for name in decayed) == len(decayed)
 
 
+@pytest.mark.soak
 def test_two_replicas_take_the_steps_of_one(tiny_config, tmp_path, on_one_device, on_two_devices, assert_same_weights):
     write_config(tiny_config, tmp_path / "config.yaml")
     no_dropout = ["encoder.dropout_rate=0", "encoder.attention_dropout_rate=0", "model.dropout_rate=0"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.lists.elwc import list_shards, parse_lists
-from tfr_listbert.rows.list_index import ListIndex, index_lists
+from tfr_listbert.rows.list_index import ListIndex
 from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
 from tfr_listbert.schema import DOCUMENT_ID, IS_JUDGED, LABEL, QUERY, QUERY_ID, TEACHER_SCORE, WEIGHT
 from tfr_listbert.text.packing import RowPacker
@@ -43,8 +43,14 @@ class RowBatcher:
         """Numeric features that lists must have."""
         return (*self.features, TEACHER_SCORE, IS_JUDGED) if self.has_teacher else self.features
 
-    def __call__(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    def __call__(
+        self, serialized: tf.Tensor, rows: Mapping[str, tf.RaggedTensor] | None = None
+    ) -> dict[str, tf.Tensor]:
         """Returns the batch of `serialized` [B] string; B may be 0, the part of a replica that a step has no list for.
+
+        Args:
+            serialized: the lists.
+            rows: their token rows, by kind, where they are kept; made of the text otherwise.
 
         Returns:
             `tokens` [N, (T)] int32 and `features` [N, F] float32, one row per document, list by list; `mask` [B, L]
@@ -58,7 +64,7 @@ class RowBatcher:
         queries = tf.broadcast_to(lists[QUERY][:, tf.newaxis], tf.shape(mask))
         keys = tf.strings.join([queries, lists[DOCUMENT_ID]], separator="\x1f")
         return {
-            **self._pack(lists),
+            **(rows or self._pack(lists)),
             "features": tf.stack(columns, axis=1) if columns else tf.zeros([tf.math.count_nonzero(mask), 0]),
             "mask": mask,
             "labels": lists[LABEL],
@@ -110,16 +116,6 @@ def build_dataset(lists: str, split: str, batcher: RowBatcher, batch_lists: int)
     return serialized.map(batcher, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
-def build_training_dataset(lists: str, batcher: RowBatcher, order: TrainingOrder) -> tf.data.Dataset:
-    """Returns the batches of all epochs, from `order.first_step` on; nothing of the steps before it is read.
-
-    Raises:
-        InputError: as `list_shards`.
-    """
-    index = index_lists(list_shards(lists, "train", batcher.fields, batcher.read_features))
-    return build_step_dataset(index, batcher, order)
-
-
 def build_step_dataset(
     index: ListIndex, batcher: RowBatcher, order: TrainingOrder, replicas: Sequence[int] | None = None
 ) -> tf.data.Dataset:
@@ -134,11 +130,20 @@ def build_step_dataset(
     deal = StepDeal(index, order)
     own = tf.data.Dataset.from_tensor_slices(list(range(order.replicas) if replicas is None else replicas))
 
-    def read_part(step: tf.Tensor, replica: tf.Tensor) -> tf.Tensor:
-        def read(number: np.ndarray, replica: np.ndarray) -> np.ndarray:
-            return index.read(deal.choose(int(number))[int(replica) :: order.replicas])
+    types = [tf.string, *[tf.int32, tf.int64] * len(index.stores)]
 
-        return tf.ensure_shape(tf.numpy_function(read, [step, replica], tf.string, stateful=False), [None])
+    def read_part(step: tf.Tensor, replica: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.RaggedTensor]]:
+        def read(number: np.ndarray, replica: np.ndarray) -> list[np.ndarray]:
+            lists = deal.choose(int(number))[int(replica) :: order.replicas]
+            return [index.read(lists), *(part for store in index.stores.values() for part in store.read(lists))]
+
+        parts = tf.numpy_function(read, [step, replica], types, stateful=False)
+        serialized, *stored = (tf.ensure_shape(part, [None]) for part in parts)
+        rows = [
+            tf.RaggedTensor.from_row_lengths(*pair, validate=False)
+            for pair in zip(stored[::2], stored[1::2], strict=True)
+        ]
+        return serialized, dict(zip(index.stores, rows, strict=True))
 
     steps = tf.data.Dataset.range(order.first_step, deal.steps)
     steps = steps.flat_map(lambda step: own.map(lambda replica: read_part(step, replica))).prefetch(READ_AHEAD)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+
+from tfr_listbert.rows.token_cache import RowStore
 
 _HEADER_BYTES = 12  # of a TFRecord: length and its checksum; a checksum of 4 bytes follows the record
 _FRAME_BYTES = 16
@@ -23,6 +25,7 @@ class ListIndex:
         offset: [N] int64, the first byte of its record there.
         length: [N] int64, bytes of its record.
         rows: [N] int32, its documents.
+        stores: the token rows of the lists by kind, where they are kept; see `open_token_cache`.
     """
 
     shards: tuple[str, ...]
@@ -30,6 +33,7 @@ class ListIndex:
     offset: np.ndarray
     length: np.ndarray
     rows: np.ndarray
+    stores: Mapping[str, RowStore] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         """Returns the number of lists."""
@@ -43,6 +47,10 @@ class ListIndex:
                 file.seek(self.offset[number])
                 records[place] = file.read(self.length[number])
         return records
+
+    def count_tokens(self) -> np.ndarray:
+        """Returns the number of tokens of each list, [N] int64; for lists whose rows are kept."""
+        return sum(store.count_tokens() for store in self.stores.values())
 
 
 def index_lists(shards: Sequence[str]) -> ListIndex:

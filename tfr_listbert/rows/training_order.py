@@ -12,7 +12,7 @@ from tfr_listbert.rows.list_index import ListIndex
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOrder:
-    """How the lists of a split are dealt out to steps; exactly one of `batch_lists` and `batch_rows` is set.
+    """How the lists of a split are dealt out to steps; exactly one of `batch_lists` and `batch_tokens` is set.
 
     Attributes:
         seed: run seed.
@@ -20,7 +20,8 @@ class TrainingOrder:
         batch_lists: lists per step; the last step of an epoch takes what is left.
         first_step: steps to leave out, because a run that goes on has made them.
         replicas: parts of each step's lists, a batch for each.
-        batch_rows: most documents per step, over all its lists; a longer list is a step of its own.
+        batch_tokens: most tokens per step, over all its lists, for an index that keeps their rows; a longer list is a
+            step of its own.
     """
 
     seed: int
@@ -28,7 +29,7 @@ class TrainingOrder:
     batch_lists: int | None
     first_step: int = 0
     replicas: int = 1
-    batch_rows: int | None = None
+    batch_tokens: int | None = None
 
 
 class StepDeal:
@@ -37,6 +38,7 @@ class StepDeal:
     def __init__(self, index: ListIndex, order: TrainingOrder):
         """Deals out the lists of `index`."""
         self._index, self._order = index, order
+        self._costs = None if order.batch_tokens is None else index.count_tokens()
         self._shuffle = functools.lru_cache(maxsize=2)(self._shuffle_epoch)
         counts = [len(self._shuffle(epoch)[1]) - 1 for epoch in range(order.epochs)]
         self._ends = np.cumsum(counts)
@@ -48,7 +50,7 @@ class StepDeal:
 
     @property
     def epoch_steps(self) -> int:
-        """Steps of the first epoch; with `batch_rows` those of others may be a few more or less."""
+        """Steps of the first epoch; with `batch_tokens` those of others may be a few more or less."""
         return int(self._ends[0])
 
     def choose(self, step: int) -> np.ndarray:
@@ -61,12 +63,12 @@ class StepDeal:
     def _shuffle_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the lists in their order and where each step begins among them, the end included."""
         lists = np.random.default_rng([self._order.seed, epoch]).permutation(len(self._index))
-        if self._order.batch_rows is None:
+        if self._order.batch_tokens is None:
             return lists, np.append(np.arange(0, len(lists), self._order.batch_lists), len(lists))
-        ends = np.cumsum(self._index.rows[lists])
+        ends = np.cumsum(self._costs[lists])
         starts = [0]
         while starts[-1] < len(lists):
             before = ends[starts[-1] - 1] if starts[-1] else 0
-            fitting = int(np.searchsorted(ends, before + self._order.batch_rows, side="right"))
+            fitting = int(np.searchsorted(ends, before + self._order.batch_tokens, side="right"))
             starts.append(max(fitting, starts[-1] + 1))
         return lists, np.array(starts)

@@ -34,13 +34,18 @@ def _digest(files: tuple[tuple[str, str, int, int], ...]) -> str:
     return digest.hexdigest()[:16]
 
 
+def list_files(folder: str | Path) -> list[Path]:
+    """Returns the files in a folder, those of its folders left out."""
+    return [path for path in Path(folder).glob("*") if path.is_file()]
+
+
 def describe_start(config: Config) -> dict[str, str]:
     """Returns a hash of the tokenizer, and of the weights to start from if there are any, by the setting of each.
 
     Raises:
         InputError: if `encoder.initial` names no run with a checkpoint.
     """
-    contents = {"text.folder": digest_files(path for path in Path(config.text.folder).glob("*") if path.is_file())}
+    contents = {"text.folder": digest_files(list_files(config.text.folder))}
     if config.encoder.initial is not None:
         best = find_checkpoint(config.encoder.initial, "best")
         contents["encoder.initial"] = digest_files(best.parent.glob(f"{best.name}.*"))

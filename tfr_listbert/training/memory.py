@@ -69,9 +69,10 @@ def plan_memory(
         encoders: 2 for a student with one of its own for queries.
         is_mean: whether the mean of all tokens is taken, for which the last layer is computed for each.
     """
-    rows = max(settings.batch_rows or settings.batch_lists * longest_list, longest_list)
-    lists = settings.batch_lists or max(1, settings.batch_rows // longest_list)
-    tokens = min(rows * longest_row, settings.max_tokens_in_memory or rows * longest_row)
+    list_tokens = longest_list * longest_row
+    lists = settings.batch_lists or max(1, settings.batch_tokens // list_tokens)
+    step_tokens = max(settings.batch_tokens or lists * list_tokens, list_tokens)
+    tokens = min(step_tokens, settings.max_tokens_in_memory or step_tokens)
     at_once = min(lists, settings.micro_batch_lists or lists)
     queries = lists * query_row * count_token_bytes(shape, query_row, is_mean)
     return MemoryPlan(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,9 +20,11 @@ from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.rows.dataset import RowBatcher, build_dataset, build_step_dataset
 from tfr_listbert.rows.list_index import ListIndex, index_lists
 from tfr_listbert.rows.profile import RowProfile, measure_rows
+from tfr_listbert.rows.token_cache import open_token_cache
 from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import Progress
+from tfr_listbert.training.contents import digest_files, list_files
 from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, wait_for_chief
 from tfr_listbert.training.memory import MemoryPlan, plan_memory
 from tfr_listbert.training.objectives import LossTerm, build_objective, build_terms
@@ -48,19 +53,35 @@ def train_ranker(config: Config) -> None:
     set_precision(config.train.precision)
     config = adopt_initial(config)
     terms = build_terms(config.loss)
-    lists = _find_training_lists(config)
     batcher = build_batcher(config, read_tokenizer(config.text.folder))
+    index = index_training_lists(config, batcher)
     wait_for_chief(config.train.run, strategy)
     profile = open_run(config, lambda: _measure_training_rows(config, batcher))
     with strategy.scope():
         ranker = build_run_ranker(config, batcher, profile)
     objective = build_objective(terms, config.train.micro_batch_lists)
-    index = index_lists(list_shards(lists, "train", batcher.fields, _teach(config, batcher).read_features))
     print(_plan_memory(config, ranker, profile, terms, index).describe())
     task = _build_task(config, index, ranker, objective, strategy)
     progress = train(task, config.train, Path(config.train.run), strategy)
     if is_chief(strategy):
         _report(config, progress)
+
+
+def index_training_lists(config: Config, batcher: RowBatcher) -> ListIndex:
+    """Returns the lists that a run of `config` is trained on, with their token rows where `train` asks for a cache.
+
+    Raises:
+        InputError: as `list_shards`, and if scores of a teacher are asked for that are missing or were made otherwise.
+    """
+    lists, batcher = _find_training_lists(config), _teach(config, batcher)
+    index = index_lists(list_shards(lists, "train", batcher.fields, batcher.read_features))
+    if not config.train.cache_tokens and config.train.batch_tokens is None:
+        return index
+    cuts = [config.text.query_tokens, [dataclasses.asdict(field) for field in config.text.fields], batcher.is_apart]
+    sources = [digest_files(index.shards), digest_files(list_files(config.text.folder))]
+    key = hashlib.sha256(json.dumps([*cuts, *sources]).encode()).hexdigest()[:16]
+    dataset = functools.partial(build_dataset, lists, "train", batcher, config.evaluate.batch_lists)
+    return dataclasses.replace(index, stores=open_token_cache(Path(lists) / f"tokens-{key}", dataset))
 
 
 def _find_training_lists(config: Config) -> str:
@@ -130,7 +151,7 @@ def _build_task(
 def build_order(settings: TrainConfig, replicas: int = 1) -> TrainingOrder:
     """Returns the order in which a run sees its lists."""
     return TrainingOrder(
-        settings.seed, settings.epochs, settings.batch_lists, replicas=replicas, batch_rows=settings.batch_rows
+        settings.seed, settings.epochs, settings.batch_lists, replicas=replicas, batch_tokens=settings.batch_tokens
     )
 
 

@@ -173,6 +173,7 @@ def test_a_diverged_run_keeps_what_it_saw_before(tiny_config, tmp_path, monkeypa
     assert (outcome.best_step, outcome.best_value) == (2, outcome.history[0]["ndcg_10"])
 
 
+@pytest.mark.soak
 def test_a_run_whose_process_fails_is_a_row_and_is_tried_again(tiny_config, tmp_path, ran, monkeypatch):
     run_here = compare.run_all
 

@@ -12,16 +12,14 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.comparison.plan import Run
-from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.models.scoring import score_lists
-from tfr_listbert.rows.dataset import build_dataset, build_training_dataset
-from tfr_listbert.rows.list_index import index_lists
+from tfr_listbert.rows.dataset import build_dataset, build_step_dataset
 from tfr_listbert.rows.profile import measure_rows
 from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
-from tfr_listbert.training.ranking import build_order
+from tfr_listbert.training.ranking import build_order, index_training_lists
 from tfr_listbert.training.runs import adopt_initial, build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
 
@@ -59,7 +57,7 @@ def measure_speed(config: Config) -> Speed:
     model = TrainingModel(ranker.network, objective, config.train.seed, config.train.gradient_clip_norm)
     model.compile(optimizer=build_optimizer(config.train, _STEPS_TIMED))
     clock = _StepClock()
-    dataset = build_training_dataset(config.data.lists, batcher, build_order(config.train))
+    dataset = build_step_dataset(index_training_lists(config, batcher), batcher, build_order(config.train))
     model.fit(dataset.take(_STEPS_TIMED + 1), verbose=0, callbacks=[clock])
     validation = build_dataset(config.data.lists, "validation", batcher, config.evaluate.batch_lists)
     before = time.monotonic()
@@ -83,7 +81,8 @@ def estimate_seconds(runs: Sequence[Run], speed: Speed, jobs: int) -> float:
     total = 0.0
     for run in runs:
         train = run.config.train
-        deal = StepDeal(index_lists(list_shards(run.config.data.lists, "train")), build_order(train))
+        batcher = build_batcher(run.config, read_tokenizer(run.config.text.folder))
+        deal = StepDeal(index_training_lists(run.config, batcher), build_order(train))
         evaluations = math.ceil(deal.steps / (train.evaluate_steps or deal.epoch_steps))
         total += speed.start_seconds / jobs + deal.steps * speed.step_seconds + evaluations * speed.evaluation_seconds
     return total
