@@ -1,0 +1,78 @@
+"""Settings of exports and of stored vectors."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tfr_listbert.config.checks import require
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """The SavedModel."""
+
+    output: str = "runs/export"
+    """Folder under which `<name>/<version>/` is written."""
+    name: str = "ranker"
+    version: int | None = None
+    """Version number; one above the newest when empty."""
+    warmup_lists: tuple[int, ...] = (1, 10, 30, 100, 1000)
+    """Lengths of the lists that a server ranks with every signature before it serves a version; none when
+    empty. TensorFlow Serving takes at most 1,000 such requests."""
+    vectors: str | None = None
+    """Folder of `embed_documents` whose vectors go into a student's export, for `rank_ids` and `search`."""
+    search_results: int = 10
+    """Documents that `search` finds where a request does not say."""
+    cascade: str | None = None
+    """Run folder of a ranker that ranks a student's first documents anew, in one SavedModel; none when empty."""
+    cascade_documents: int = 30
+    """How many documents of a list it ranks anew."""
+    float16: bool = False
+    """Whether weights are kept as float16, in half the space; they are cast when a server loads them, and computed
+    with in float32."""
+    onnx: bool = False
+    """Whether `score_tokens` becomes an ONNX model too, `assets.extra/score_tokens.onnx`; needs the extra `onnx`."""
+    force: bool = False
+    """Whether a version becomes `stable` although it is significantly worse than the current one; its card says so."""
+    license: str = "not stated"
+    """Licence of the weights, as the model card gives it."""
+
+    def __post_init__(self) -> None:
+        """Checks name, version and lengths."""
+        require(bool(self.name) and "/" not in self.name, "export.name", "must be a folder name", self.name)
+        require(self.version is None or self.version >= 1, "export.version", "must be >= 1", self.version)
+        for key in ("search_results", "cascade_documents"):
+            require(getattr(self, key) >= 1, f"export.{key}", "must be >= 1", getattr(self, key))
+        lengths = list(self.warmup_lists)
+        require(all(length >= 1 for length in lengths), "export.warmup_lists", "must hold numbers >= 1", lengths)
+        require(len(lengths) <= 200, "export.warmup_lists", "must hold at most 200 lengths", len(lengths))
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorsConfig:
+    """A catalogue's vectors (`pipelines/embed_documents.py`), by the student in `train.run`."""
+
+    output: str = "runs/vectors"
+    """Folder of the vectors."""
+    catalogue: str | None = None
+    """Files of products, by a path or glob; the documents of all prepared lists when empty."""
+    columns: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Column of the catalogue by name: `document_id` and each text field; of the same name where left out."""
+    dtype: str = "float32"
+    """`float32` or `float16`."""
+    shard_documents: int = 50_000
+    """Vectors per shard."""
+    batch_documents: int = 256
+    formats: tuple[str, ...] = ()
+    """What else to write beside: `opensearch`, `elasticsearch` (bulk NDJSON and mapping) and `faiss` (an index)."""
+    index: str = "products"
+    """Name of the index in the bulk files."""
+
+    def __post_init__(self) -> None:
+        """Checks choices and counts."""
+        require(self.dtype in ("float32", "float16"), "vectors.dtype", "must be float32 or float16", self.dtype)
+        for name in ("shard_documents", "batch_documents"):
+            require(getattr(self, name) >= 1, f"vectors.{name}", "must be >= 1", getattr(self, name))
+        known = ("opensearch", "elasticsearch", "faiss")
+        for name in self.formats:
+            require(name in known, "vectors.formats", f"must be among {', '.join(known)}", name)
