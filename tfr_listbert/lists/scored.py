@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.schema import InputError
 
 MANIFEST_FILE = "teacher.json"
 """File beside the shards: the hash of the lists, the teacher, how lists were widened, the number of shards."""
 
 SPLIT = "train"
-
-
-def digest_lists(folder: str | Path) -> str:
-    """Returns a hash of the training lists in a folder.
-
-    Raises:
-        InputError: as `list_shards`.
-    """
-    digest = hashlib.sha256()
-    for path in list_shards(folder, SPLIT):
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:16]
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any] | None:

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 from tfr_listbert.config import Config
-from tfr_listbert.lists.scored import SPLIT, digest_lists
+from tfr_listbert.lists.elwc import list_shards
+from tfr_listbert.lists.scored import SPLIT
 from tfr_listbert.rows.dataset import count_lists
+from tfr_listbert.training.contents import digest_files
 from tfr_listbert.training.runs import compute_version
 
 
@@ -19,7 +21,7 @@ def build_manifest(config: Config) -> dict[str, Any]:
     """
     settings = config.teacher
     return {
-        "lists": digest_lists(config.data.lists),
+        "lists": digest_files(list_shards(config.data.lists, SPLIT)),
         "teacher": compute_version(settings.run, settings.checkpoint),
         "shards": math.ceil(count_lists(config.data.lists, SPLIT) / settings.shard_lists),
         "shard_lists": settings.shard_lists,
