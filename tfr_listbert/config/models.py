@@ -53,7 +53,9 @@ class ModelConfig:
     features: tuple[str, ...] = ()
     """Numeric features that join the first token's vector; each must be in `data.features`."""
     buckets: int = 5
-    """Widths into which rows are sorted before they are padded; chosen from the lengths of the training rows."""
+    """Widths into which rows are sorted before they are padded; chosen from the lengths of the training rows. More of
+    them pad less and cost more calls: on 2 cores `mini` trained 263 pairs/s of Home Depot's lists with 5, 262 with 8,
+    259 with 12 and 264 with 16."""
     vector_size: int = 128
     """Numbers in the vector of a query or a document; read by a student, as are the settings below."""
     is_shared: bool = True
