@@ -80,7 +80,8 @@ def answer_training(config: Config) -> None:
     train = build_trainer(config, build_batcher(config, read_tokenizer(config.text.folder)))
     for line in sys.stdin:
         answer = train(float(line))
-        print(json.dumps({"rate": answer["lists"] / answer["seconds"]}), flush=True)
+        rates = {"rate": answer["lists"] / answer["seconds"], "pairs_rate": answer["pairs"] / answer["seconds"]}
+        print(json.dumps(rates), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ declare -A arguments=(
     [reading]="benchmarks/training.yaml"
     [start]="benchmarks/training.yaml"
     [scoring]="benchmarks/training.yaml"
+    [threads]="benchmarks/training.yaml"
     [memory]=""
     [pretraining]="benchmarks/pretraining.yaml"
     [latency]=""
     [serving]="runs/benchmarks/export/ranker"  # which scoring exports
 )
-order=(training reading start scoring memory pretraining latency serving)
+order=(training reading start threads scoring memory pretraining latency serving)
 tables=runs/benchmarks/tables
 mkdir -p "$tables"
 failed=()

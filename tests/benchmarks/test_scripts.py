@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["training", "reading", "start", "scoring", "memory", "pretraining", "latency", "serving"]
+SCRIPTS = ["training", "reading", "start", "threads", "scoring", "memory", "pretraining", "latency", "serving"]
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS, "step_profile"])
