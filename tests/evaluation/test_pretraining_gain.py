@@ -83,6 +83,7 @@ def pretrained(tiny_config, tmp_path):
     return run
 
 
+@pytest.mark.soak
 def test_both_starts_get_the_same_budget_and_are_printed(tiny_config, pretrained, tmp_path, monkeypatch, capsys):
     ran = []
 

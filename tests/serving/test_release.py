@@ -59,6 +59,7 @@ def measure_variables(version):
     return sum(path.stat().st_size for path in (version / "variables").iterdir())
 
 
+@pytest.mark.soak
 def test_better_version_becomes_stable_and_the_server_follows(better_config, output, run_server):
     def read():
         (source,) = read_sources(output / "ranker.serving" / "models.config")
