@@ -239,6 +239,7 @@ _DOCUMENTS = (
     _refuse("neither instances nor inputs", {"signature_name": "serving_default"}, "Missing 'inputs' or 'instances'"),
     _refuse("both instances and inputs", {"instances": [1.0], "inputs": [1.0]}, "expecting only"),
     _refuse("an unknown signature", {**_HALVES, "signature_name": "nothing"}, '"nothing" not found'),
+    _refuse("a signature name that is not UTF-8", b'{"inputs": [1.0], "signature_name": "\xff"}', "not found"),
     _refuse("a signature name that is no string", {**_HALVES, "signature_name": 1}, "must be a string value"),
     _refuse("bad JSON is told before an unknown model", b"{", "JSON Parse", path="/v1/models/nobody:predict"),
     ContractRequest(

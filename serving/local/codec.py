@@ -48,13 +48,18 @@ def parse_signature_name(document: Mapping[str, Any]) -> str:
     """Returns the name of the signature that a request asks for, `serving_default` if it names none.
 
     Raises:
-        InvalidArgumentError: if the name is not a string.
+        InvalidArgumentError: if the name is not a string, or not UTF-8, as every signature's name is.
     """
     name = document.get("signature_name", "")
     if not isinstance(name, str):
         raise invalid(
             f"JSON Value: {show(document)} not formatted correctly. 'signature_name' key must be a string value."
         )
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        readable = name.encode("utf-8", "replace").decode()
+        raise invalid(f'Serving signature name: "{readable}" not found in signature def') from None
     return name or "serving_default"
 
 
