@@ -14,7 +14,7 @@ def run(*arguments):
 def test_contract_is_replayed(contract_url):
     process = run("--contract", contract_url)
     assert (process.returncode, process.stderr) == (0, "")
-    assert process.stdout == f"{contract_url}: 129 of 129 requests agree.\n"
+    assert process.stdout == f"{contract_url}: 130 of 130 requests agree.\n"
 
 
 def write_bundle(folder, **answer):
