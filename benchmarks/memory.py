@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.tables import Claim, describe_machine, format_claims
-from tfr_listbert.config import ModelConfig, TrainConfig
+from tfr_listbert.config import TrainConfig
 from tfr_listbert.encoders.roberta import SIZES, RobertaEncoder
 from tfr_listbert.losses import build_loss
 from tfr_listbert.models.ranker import RowScorer, build_ranker
@@ -86,7 +86,7 @@ def measure_step(key: str, documents: int) -> dict[str, int]:
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
     step(batch)
     peak = read_status("VmHWM")
-    plan = plan_memory(train, SIZES["mini"], VOCABULARY, [loss], documents, ROW_TOKENS, ModelConfig())
+    plan = plan_memory(train, SIZES["mini"], VOCABULARY, [loss], documents, ROW_TOKENS)
     return {"loss": key, "documents": documents, "whole": peak, "step": peak - before, "planned": plan.total}
 
 
