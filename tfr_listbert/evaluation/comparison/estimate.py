@@ -79,9 +79,10 @@ class _StepClock(tf.keras.callbacks.Callback):
 def estimate_seconds(runs: Sequence[Run], speed: Speed, jobs: int) -> float:
     """Returns about how long `runs` take with `jobs` at once: starts overlap, steps share the cores."""
     total = 0.0
+    tokenizers = {folder: read_tokenizer(folder) for folder in {run.config.text.folder for run in runs}}
     for run in runs:
         train = run.config.train
-        batcher = build_batcher(run.config, read_tokenizer(run.config.text.folder))
+        batcher = build_batcher(run.config, tokenizers[run.config.text.folder])
         deal = StepDeal(index_training_lists(run.config, batcher), build_order(train))
         evaluations = math.ceil(deal.steps / (train.evaluate_steps or deal.epoch_steps))
         total += speed.start_seconds / jobs + deal.steps * speed.step_seconds + evaluations * speed.evaluation_seconds
