@@ -52,6 +52,7 @@ def _serve(sources: Sequence[ModelSource], listener: socket.socket, settings: ar
     import tensorflow as tf
     from local.app import build_app
     from local.grpc_api import STOP_SECONDS, build_grpc_server
+    from local.http_protocol import HttpProtocol
     from local.manager import ModelManager
     from local.metrics import ServingMetrics
 
@@ -73,7 +74,11 @@ def _serve(sources: Sequence[ModelSource], listener: socket.socket, settings: ar
             # Blanks around the addresses, so that a script can read them.
             message = f"Local development server ready at {places} for {names}. Stop it with Ctrl-C."
             config = uvicorn.Config(
-                build_app(manager, *limits, metrics), log_level="warning", access_log=False, server_header=False
+                build_app(manager, *limits, metrics),
+                http=HttpProtocol,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
             )
             AnnouncingServer(config, message).run(sockets=[listener])
     except tf.errors.FailedPreconditionError as error:

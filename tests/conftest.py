@@ -185,6 +185,7 @@ def _run_servers(sources, poll_seconds=0.05, read_sources=None, **settings):
 
     from serving.local.app import build_app
     from serving.local.grpc_api import build_grpc_server
+    from serving.local.http_protocol import HttpProtocol
     from serving.local.manager import ModelManager
     from serving.local.metrics import ServingMetrics
 
@@ -196,7 +197,8 @@ def _run_servers(sources, poll_seconds=0.05, read_sources=None, **settings):
         grpc_port = grpc_server.add_insecure_port("127.0.0.1:0")
         grpc_server.start()
         app = build_app(manager, metrics=metrics, **settings)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        config = uvicorn.Config(app, http=HttpProtocol, log_level="warning", access_log=False)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:
