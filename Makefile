@@ -17,7 +17,7 @@ runs/shop/pretrained/metrics.json runs/shop/ranker/metrics.json:
 	$(MAKE) quickstart
 
 test: install lint  ## what every change must pass
-	.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not soak"
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not soak"
 
 bench: install runs/homedepot/tokenizer/tokenizer.json  ## speed and memory against peers; writes benchmarks/RESULTS.md
 	bash benchmarks/run.sh

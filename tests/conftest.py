@@ -28,17 +28,6 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("busy machine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the tests of a file in one process, where they share what it made; those of students in one for them all.
-
-    For `pytest --dist loadgroup`.
-    """
-    students = "tests/distillation"
-    for item in items:
-        file = item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(students if file.startswith(students) else file))
-
-
 COLOURS = ("red", "blue", "green", "black", "white", "yellow")
 TYPES = ("dress", "shoe", "shirt", "coat", "hat", "sock")
 
