@@ -118,7 +118,6 @@ def test_the_steps_from_a_log_of_ones_own_to_a_served_ranker_run(finished, envir
 STUDENTS = [  # fewer of them, for the time
     "distill.losses=[{name: labels, terms: [{loss: softmax_loss, target: labels}]}, "
     "{name: margin_mse, terms: [{loss: margin_mse_loss}]}]",
-    "distill.learning_rates=[1e-3]",
 ]
 
 
@@ -126,7 +125,7 @@ STUDENTS = [  # fewer of them, for the time
 def test_the_quickstarts_ranker_is_distilled_and_its_student_searches_the_catalogue(finished, environment):
     folder, _ = finished
     printed = {}
-    student = "train.run=runs/shop/students/margin_mse/rate=0.001"
+    student = "train.run=runs/shop/students/labels/rate=0.001"
     for script in ("embed_documents", "export"):
         find_command(f"python pipelines/{script}.py pipelines/configs/distill_shop.yaml {student}")
     for script, settings in {"distill": STUDENTS, "embed_documents": [student], "export": [student]}.items():
