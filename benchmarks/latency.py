@@ -18,7 +18,7 @@ import argparse
 import concurrent.futures
 import contextlib
 import dataclasses
-import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bundles import TEACHER_BEFORE, export_bundles, export_catalogue
+from benchmarks.tables import Claim, describe_machine, format_claims
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import Document
@@ -141,17 +142,19 @@ def main() -> None:
     """Prints the tables."""
     settings = parse_arguments()
     if settings.teacher is None:
-        bundles, folder, lists = export_bundles(settings.size, settings.before)
+        with contextlib.redirect_stdout(sys.stderr):  # what preparing says is not part of the tables
+            bundles, folder, lists = export_bundles(settings.size, settings.before)
     else:
         named = {name: getattr(settings, name) for name in ("teacher", "student", "cascade")}
         bundles, lists = {name: path for name, path in named.items() if path is not None}, settings.lists
     found = list(read_lists(lists, "test"))
-    print(f"{os.cpu_count()} processors; milliseconds")
+    print(f"One query and its candidates a request, {settings.teacher or settings.size}; {describe_machine()}\n")
     with contextlib.ExitStack() as stack:
         models = {name: stack.enter_context(ReloadedModel(path)) for name, path in bundles.items()}
         student, cascade = models.pop("student"), models.pop("cascade", None)
         systems = build_systems(models, student, cascade)
-        report_goals(report(systems, found, settings.documents, settings.clients))
+        medians = report(systems, found, settings.documents, settings.clients)
+    print("\n" + format_claims(build_claims(medians)))
     if settings.catalogue:
         report_search(folder, [one.query for one in found[:20]], settings.catalogue, settings.clients)
 
@@ -161,7 +164,7 @@ Medians = dict[tuple[int, int], dict[str, float]]
 
 
 def report(systems: Sequence[System], lists: Sequence[Any], lengths: Sequence[int], clients: Sequence[int]) -> Medians:
-    """Measures and prints every system at every length and number of clients, and ratios of medians."""
+    """Measures and prints every system at every length and number of clients."""
     documents = list({document.document_id: document for one in lists for document in one.documents}.values())
     queries = [one.query for one in lists[:20]]
     print_header("candidates")
@@ -172,52 +175,50 @@ def report(systems: Sequence[System], lists: Sequence[Any], lengths: Sequence[in
             for system in systems:
                 requests = [system.build(query, documents[:length]) for query in queries]
                 medians[system.name] = print_row(length, count, system.name, *measure(system, requests, count))
-            own = medians[STORED]
-            ratios = (f"{name} / stored {value / own:.0f}" for name, value in medians.items() if value is not own)
-            print(f"{'':20} medians: {'; '.join(ratios)}", flush=True)
     return found
 
 
 def print_header(what: str) -> None:
-    """Prints the names of the columns."""
-    columns = "".join(f" {name:>8}" for name in ("p50", "p95", "p99", "per s", "requests"))
-    print(f"{what:>10} {'clients':>7}  {'system':31}{columns}", flush=True)
+    """Prints the head of a Markdown table of rows by `print_row`."""
+    print(f"| {what} | clients | | p50, ms | p95 | p99 | requests/s | measured |\n|---|---|---|---|---|---|---|---|")
 
 
 def print_row(size: int, clients: int, name: str, times: np.ndarray, rate: float) -> float:
     """Prints a row and returns its median."""
     p50, p95, p99 = np.percentile(times, [50, 95, 99])
-    slowest = f"{p99:8.1f}" if len(times) >= FEWEST else f"{'-':>8}"
-    print(f"{size:>10} {clients:>7}  {name:31} {p50:8.1f} {p95:8.1f} {slowest} {rate:8.1f} {len(times):8}", flush=True)
+    slowest = f"{p99:.1f}" if len(times) >= FEWEST else ""
+    print(
+        f"| {size} | {clients} | {name} | {p50:.1f} | {p95:.1f} | {slowest} | {rate:.1f} | {len(times)} |", flush=True
+    )
     return float(p50)
 
 
-def report_goals(medians: Medians) -> None:
-    """Prints whether the goals are met for one client, of those candidates that were measured."""
+def build_claims(medians: Medians) -> list[Claim]:
+    """Returns the stored vectors' time and how many times faster they are than the teachers, for one client."""
+    claims = []
     for length in GOAL_DOCUMENTS:
-        own = medians.get((length, 1))
-        if own is None:
-            print(f"goal for {length} candidates: not measured")
+        own = medians.get((length, 1), {})
+        if STORED not in own:
             continue
-        stored, before = own[STORED], own.get(TEACHER_BEFORE)
-        print(f"goal: {length} candidates in at most {GOAL_MILLISECONDS:g} ms: {say(stored <= GOAL_MILLISECONDS)}")
-        goal = f"goal: at least {GOAL_RATIO} times faster than the teacher before, {length} candidates"
-        print(f"{goal}: {'not measured' if before is None else say(before / stored >= GOAL_RATIO)}", flush=True)
-
-
-def say(is_met: bool) -> str:
-    """Returns the verdict on a goal."""
-    return "met" if is_met else "missed"
+        goal = {"goal": GOAL_MILLISECONDS, "is_ceiling": True, "unit": " ms"}
+        claims.append(Claim(f"{STORED}, {length} candidates, p50", [own[STORED]], ".1f", **goal))
+        for name in (TEACHER_BEFORE, "teacher"):
+            if name in own:
+                floor = GOAL_RATIO if name == TEACHER_BEFORE else None
+                ratio = [own[name] / own[STORED]]
+                claims.append(Claim(f"{length} candidates, faster than the {name}", ratio, ".0f", floor, unit=" times"))
+    return claims
 
 
 def report_search(folder: Path, queries: Sequence[str], sizes: Sequence[int], clients: Sequence[int]) -> None:
     """Measures and prints `search` over catalogues of random unit vectors, 10 results, as far as memory holds them."""
     requests = [{"query": [query], "results": [0]} for query in queries]
+    print()
     print_header("catalogue")
     for size in sizes:
         bundle = export_catalogue(folder, size)
         if bundle is None:
-            print(f"{size:>10} {'':7}  does not fit into memory", flush=True)
+            print(f"| {size} | | does not fit into memory | | | | | |", flush=True)
             continue
         with ReloadedModel(bundle) as model:
             system = System("search", model, "search", lambda query, documents: {})
