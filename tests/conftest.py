@@ -64,7 +64,7 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Config:
             "fields": fields,
         },
         "encoder": encoder,
-        "model": {"features": ["price"], "buckets": 3},
+        "model": {"features": ["price"], "buckets": 2},
         "train": {"run": str(folder / "run"), "epochs": 2, "batch_lists": 10, "learning_rate": 1e-3, "seed": 5},
         "evaluate": {"resamples": 200, "batch_lists": 7},
     }

@@ -61,6 +61,7 @@ def config(distill_config, tmp_path_factory):
     paths = {"run": str(folder / "teacher"), "scores": str(folder / "scores")}
     return dataclasses.replace(
         distill_config,
+        model=dataclasses.replace(distill_config.model, buckets=1),
         teacher=dataclasses.replace(distill_config.teacher, **paths),
         train=dataclasses.replace(distill_config.train, epochs=1, batch_lists=24),
         distill=DistillConfig(str(folder / "out"), (labels, distilled, hot), learning_rates=(1e-3,)),
