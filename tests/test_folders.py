@@ -24,6 +24,23 @@ def test_a_folder_appears_complete_and_is_replaced_complete(tmp_path):
     assert names(path.parent) == ["lists"]
 
 
+def test_a_link_stays_and_the_folder_behind_it_is_replaced(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "lists").symlink_to(tmp_path / "disk")
+    for text in ("one", "two"):
+        write(tmp_path / "lists", text)
+        assert (tmp_path / "disk" / "stats.json").read_text() == text
+    assert names(tmp_path) == ["disk", "lists"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        InputError, match=r"`data.lists` names .*file/lists, which cannot be written: .*Not a directory"
+    ):
+        write(tmp_path / "file" / "lists", "one")
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_failure_leaves_what_was_there(tmp_path, error):
     write(tmp_path / "lists", "one")

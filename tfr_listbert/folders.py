@@ -23,9 +23,9 @@ def replace_folder(path: str | Path, marker: str, setting: str) -> Iterator[Path
         setting: the setting that names the folder, for messages.
 
     Raises:
-        InputError: if `path` is a file, or a folder that is not empty and has no `marker`.
+        InputError: if `path` is a file, or a folder that is not empty and has no `marker`, or it cannot be written.
     """
-    path = Path(path).absolute()
+    path = Path(path).resolve()  # a link stays, and the folder it names is replaced
     partial, previous = (path.with_name(f".{path.name}.{kind}") for kind in ("partial", "previous"))
     if previous.exists() and not path.exists():
         previous.rename(path)  # killed between the two renames below
@@ -35,7 +35,10 @@ def replace_folder(path: str | Path, marker: str, setting: str) -> Iterator[Path
         )
     for leftover in (partial, previous):
         shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"`{setting}` names {path}, which cannot be written: {error}.") from None
     try:
         yield partial
     except BaseException:

@@ -24,7 +24,9 @@ LABEL = "label"
 WEIGHT = "weight"
 POSITION = "position"
 
-RESERVED_NAMES = frozenset({QUERY_ID, QUERY, IS_SEEN, QUERY_COUNT, DOCUMENT_ID, LABEL, WEIGHT, POSITION, "mask"})
+RESERVED_NAMES = frozenset(
+    {QUERY_ID, QUERY, IS_SEEN, QUERY_COUNT, DOCUMENT_ID, LABEL, WEIGHT, POSITION, "mask", "split"}
+)
 """Names that no text field and no numeric feature may have."""
 
 # Features of each document of a list that a teacher has scored.

@@ -47,7 +47,8 @@ def test_only_the_rows_that_are_named_are_looked_for(tmp_path):
         yield from ROWS * 2 + ROWS[:1]
         raise AssertionError("looked further than five rows")
 
-    with Rejections(tmp_path / "rejected.csv", 0.0) as rejections, pytest.raises(InputError, match="100.0%"):
+    message = r"\(100.0%\) cannot be used, and every row must be sound: (.|\n)*Mend them.$"
+    with Rejections(tmp_path / "rejected.csv") as rejections, pytest.raises(InputError, match=message):
         rejections.add_input("data.options.log", 10**6, {"no query": 10**6}, find_rows())
 
 

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from tfr_listbert.lists.splits import QuerySet, Splitter, hash_query, mark_seen
-from tfr_listbert.schema import InputError, RankedList
+from tfr_listbert.schema import SPLITS, InputError, RankedList
 
 
 def make_list(query: str, split: str = "") -> RankedList:
@@ -46,9 +46,16 @@ def test_a_split_of_the_source_is_kept_but_for_validation(by):
     splitter = Splitter(by, test_rate=0.9, validation_rate=0.5)
     chosen = {
         split: {splitter.choose_split(make_list(str(index), split)) for index in range(50)}
-        for split in ("train", "validation", "test")
+        for split in ("train", "test")
     }
-    assert chosen == {"train": {"train", "validation"}, "validation": {"validation"}, "test": {"test"}}
+    assert chosen == {"train": {"train", "validation"}, "test": {"test"}}
+
+
+def test_validation_lists_of_the_source_are_all_there_are():
+    whole = Splitter("given", test_rate=0.9, validation_rate=0.0)
+    assert {split: whole.choose_split(make_list("q", split)) for split in SPLITS} == {split: split for split in SPLITS}
+    with pytest.raises(InputError, match="validation lists of its own, .* set `data.split.validation_rate: 0`, got 0.1"):
+        Splitter("given", 0.0, 0.1).choose_split(make_list("q", "validation"))
 
 
 def test_the_same_queries_are_validated_wherever_the_split_comes_from():

@@ -93,11 +93,20 @@ def test_queries_of_validation_and_test_lists_are_left_out_of_every_source(confi
     assert counts.excluded == 3
 
 
-def test_of_a_set_that_is_tested_query_by_query_no_query_is_taken(config, tmp_path):
+def test_a_query_whose_number_one_source_does_not_know_is_taken(config, tmp_path):
+    (tmp_path / "log.csv").write_text("q,n\nnever counted,3\nrare hats,3\n")
+    source = {"path": str(tmp_path / "log.csv"), "query": "q", "count": "n"}
+    texts, _, _ = read(change(config, sources=(source,)), tmp_path)
+    assert ("never counted" in texts, "rare hats" in texts) == (True, False)
+
+
+@pytest.mark.parametrize("section", [{"data": {"reader": "esci"}}, {"compare": {"folds": 5}}])
+def test_of_a_set_that_is_tested_query_by_query_no_query_is_taken(config, tmp_path, section):
     (tmp_path / "log.csv").write_text("q\n" + "\n".join(["RED dress", "rare words", "new words"] * 10) + "\n")
     source = {"path": str(tmp_path / "log.csv"), "query": "q"}
-    esci = dataclasses.replace(config, data=dataclasses.replace(config.data, reader="esci"))
-    texts, _, counts = read(change(esci, sources=(source,), pair_label=1.0), tmp_path)
+    ((name, values),) = section.items()
+    in_turn = dataclasses.replace(config, **{name: dataclasses.replace(getattr(config, name), **values)})
+    texts, _, counts = read(change(in_turn, sources=(source,), pair_label=1.0), tmp_path)
     assert sorted(texts) == ["blue hat", "blue hat by acme", "new words", "summer dress"]
     assert counts.excluded == 4
 

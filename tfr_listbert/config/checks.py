@@ -26,8 +26,10 @@ def require_seed(seed: int, setting: str) -> None:
 
 
 def require_names(names: Sequence[str], setting: str) -> None:
-    """Raises the standard error for names that repeat or that lists use themselves."""
+    """Raises the standard error for names that repeat or that lists use themselves; readers fold their case."""
     reserved = sorted({*RESERVED_NAMES, TEACHER_SCORE, IS_JUDGED})
+    rule = f"may not use a reserved name ({', '.join(reserved)}); give the column another one by the reader's `columns`"
     for name in names:
-        require(name not in reserved, setting, f"may not use a reserved name ({', '.join(reserved)})", name)
-    require(len(set(names)) == len(names), setting, "must not repeat a name", list(names))
+        require(name.casefold() not in reserved, setting, rule, name)
+    different = {name.casefold() for name in names}
+    require(len(different) == len(names), setting, "must not repeat a name, upper or lower case", list(names))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import Stemmer
+
 from tfr_listbert.config.checks import require, require_names, require_seed
 
 
@@ -66,6 +68,15 @@ class BM25Config:
     """Language of the Snowball stemmer; `none` compares words as they are."""
     k1: float = 1.5
     b: float = 0.75
+
+    def __post_init__(self) -> None:
+        """Checks language and numbers."""
+        languages = [*Stemmer.algorithms(), "none"]
+        require(
+            self.language in languages, "data.bm25.language", f"must be one of {', '.join(languages)}", self.language
+        )
+        require(self.k1 >= 0, "data.bm25.k1", "must be >= 0", self.k1)
+        require(0 <= self.b <= 1, "data.bm25.b", "must be from 0 to 1", self.b)
 
 
 @dataclasses.dataclass(frozen=True)

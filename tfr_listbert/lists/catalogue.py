@@ -26,7 +26,7 @@ def read_catalogue(pattern: str, columns: Mapping[str, str], fields: Sequence[st
     Raises:
         InputError: if files or columns are missing, or any row has no id, the id of another row, or cannot be read.
     """
-    with tempfile.TemporaryDirectory() as scratch, Rejections(Path(scratch) / "rejected.csv", 0.0) as rejections:
+    with tempfile.TemporaryDirectory() as scratch, Rejections(Path(scratch) / "rejected.csv") as rejections:
         request = ReadRequest(tuple(fields), (), frozenset(), "query", None, Path(scratch), rejections)
         with Database(Path(scratch) / "database") as database:
             source = open_source(pattern, "vectors.catalogue")

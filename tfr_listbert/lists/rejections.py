@@ -21,12 +21,13 @@ class Rejections:
         inputs: by the setting that names the input: `rows` read, `rejected` among them, and `reasons` with counts.
     """
 
-    def __init__(self, path: str | Path, max_rate: float):
+    def __init__(self, path: str | Path, max_rate: float = 0.0):
         """Writes to `path` a CSV file of `source`, `line`, `reason`, `value`.
 
         Args:
             path: a new file.
-            max_rate: fraction of an input's rows above which it is refused.
+            max_rate: fraction of an input's rows above which it is refused, `data.max_rejected_rate`; 0 where every row
+                must be sound.
         """
         self._path, self._max_rate = Path(path), max_rate
         self.inputs: dict[str, dict[str, Any]] = {}
@@ -76,8 +77,11 @@ class Rejections:
             f"\n  {row.source} line {row.line}: {row.reason}" + (f": {row.value[:80]!r}" if row.value else "")
             for row in itertools.islice(rejected, _NAMED_ROWS)
         )
+        limit, way_out = "and every row must be sound", "Mend them."
+        if self._max_rate:
+            limit = f"more than `data.max_rejected_rate` = {self._max_rate} allows"
+            way_out = "Mend them, or raise `data.max_rejected_rate` to go on without them."
         return (
-            f"{count:,} of {rows:,} rows of `{setting}` ({count / rows:.1%}) cannot be used, more than "
-            f"`data.max_rejected_rate` = {self._max_rate} allows: {summary}. {hint}\nThe first ones:{first}\n"
-            "Mend them, or raise `data.max_rejected_rate` to go on without them."
+            f"{count:,} of {rows:,} rows of `{setting}` ({count / rows:.1%}) cannot be used, {limit}: {summary}. {hint}"
+            f"\nThe first ones:{first}\n{way_out}"
         )

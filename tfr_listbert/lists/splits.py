@@ -82,13 +82,19 @@ class Splitter:
         """Returns `train`, `validation` or `test`.
 
         Raises:
-            InputError: if the source was to assign a split and did not.
+            InputError: if the source was to assign a split and did not, or has validation lists and others are to be
+                split off.
         """
         split = self._split_by_query(ranked_list.query) if self.by == "query" else ranked_list.split
         if split not in SPLITS:
             raise InputError(
                 f"`data.split.by` is {self.by}, but the source assigns no split to the query {ranked_list.query!r}; "
                 "set `data.split.by: query`, or choose a reader and options that assign one."
+            )
+        if self.validation_rate and self.by != "query" and split == "validation":
+            raise InputError(
+                "The source has validation lists of its own, so no others may be split off; set "
+                f"`data.split.validation_rate: 0`, got {self.validation_rate}."
             )
         is_validation = split == "train" and self._draw(ranked_list.query, "validation") < self.validation_rate
         return "validation" if is_validation else split

@@ -128,7 +128,8 @@ def _choose_texts(config: Config, database: Database, counts: TextCounts) -> Non
     database.run(
         "CREATE TABLE chosen AS SELECT key, min(text) AS text, CASE WHEN NOT bool_and(is_query) THEN 'products' "
         f"WHEN len(string_split(key, ' ')) < {settings.min_query_words} THEN 'short_queries' "
-        f"WHEN sum(count) < {settings.min_query_count} THEN 'rare_queries' ELSE 'queries' END AS kind "
+        f"WHEN count(*) = count(count) AND sum(count) < {settings.min_query_count} THEN 'rare_queries' "
+        "ELSE 'queries' END AS kind "
         "FROM texts GROUP BY key; DROP TABLE texts",
         "comparing texts",
     )
@@ -157,7 +158,7 @@ def _build_choice(rate: float) -> Callable[[str], bool]:
 def _read_excluded(config: Config, folder: Path) -> set[int]:
     """Returns the hashes of the queries that must not be trained on."""
     lists = Path(config.data.lists)
-    splits = [split for split in find_tested_splits(config.data) if any(lists.glob(f"{split}-*.tfrecord"))]
+    splits = [split for split in find_tested_splits(config) if any(lists.glob(f"{split}-*.tfrecord"))]
     hashes = {hash_query(ranked_list.query) for split in splits for ranked_list in read_lists(lists, split)}
     if not hashes:
         print(f"No query of a test is known, and none left out: `data.lists` {lists} holds no such lists.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tfr_listbert.config import DataConfig
+from tfr_listbert.config import Config
 from tfr_listbert.schema import SPLITS
 
 _TESTED_IN_TURN = ("esci",)
 """Readers of sets of which every query is tested in turn, in folds over all splits."""
 
 
-def find_tested_splits(config: DataConfig) -> tuple[str, ...]:
-    """Returns the splits of prepared lists whose queries must stay unseen: validation and test; all of ESCI's."""
-    return SPLITS if config.reader in _TESTED_IN_TURN else ("validation", "test")
+def find_tested_splits(config: Config) -> tuple[str, ...]:
+    """Returns the splits whose queries must stay unseen: validation and test; all where all are tested in turn."""
+    is_tested_in_turn = config.data.reader in _TESTED_IN_TURN or config.compare.folds
+    return SPLITS if is_tested_in_turn else ("validation", "test")

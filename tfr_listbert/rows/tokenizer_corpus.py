@@ -65,7 +65,7 @@ def train_configured_tokenizer(config: Config) -> None:
         if text.train_on == "corpus":
             texts = _read_corpus_texts(config, Path(folder))
         else:
-            texts = read_texts(config.data.lists, text.fields, "train" not in find_tested_splits(config.data))
+            texts = read_texts(config.data.lists, text.fields, "train" not in find_tested_splits(config))
         tokenizer = train_tokenizer(texts, text.folder, text.vocabulary_size, text.lowercase)
     print(f"Wrote a tokenizer of {text.vocabulary_size} pieces to {text.folder}.")
     add_token_statistics(config.data.lists, tokenizer)

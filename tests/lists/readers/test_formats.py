@@ -84,6 +84,38 @@ def test_parquet_is_reached_by_dotted_paths(tmp_path, database):
     assert scan(database, tmp_path / "log.parquet", NESTED) == ROWS
 
 
+def test_flattened_keys_of_jsonl_are_read_by_their_dotted_names(tmp_path, database):
+    lines = [{"event.query.text": query, "event.product": product, "clicks": clicks} for query, product, clicks in ROWS]
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    source = open_source(f"{tmp_path}/log.jsonl", "data.options.log")
+    assert all(source.find_columns(database, NESTED.values()).values())
+    assert scan(database, tmp_path / "log.jsonl", NESTED) == ROWS
+
+
+def test_parquet_may_hold_text_as_bytes_and_a_column_called_filename(tmp_path, database):
+    duckdb.sql(f"COPY (SELECT encode('grün') AS query, 'a.jpg' AS filename) TO '{tmp_path}/log.parquet'")
+    found = scan(database, tmp_path / "log.parquet", {"query": "query", "image": "filename"})
+    assert found == [("grün", "a.jpg")]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_name_that_looks_like_a_pattern_is_one_file(tmp_path, database, ending):
+    for name, query in (("a1", "one"), ("a[1]", "two")):
+        path = tmp_path / f"{name}.{ending}"
+        if ending == "parquet":
+            duckdb.sql(f"SELECT '{query}' AS query").write_parquet(str(tmp_path / "part"))
+            (tmp_path / "part").rename(path)
+        else:
+            path.write_text(f"query\n{query}\n" if ending == "csv" else json.dumps({"query": query}))
+    assert sorted(scan(database, tmp_path / f"*.{ending}", {"query": "query"})) == [("one",), ("two",)]
+
+
+def test_a_csv_file_that_starts_with_a_blank_line_is_refused(tmp_path):
+    (tmp_path / "log.csv").write_text("\nquery,product\nred,p1\n")
+    with pytest.raises(InputError, match=r"log.csv: its first line is blank; the header"):
+        open_source(f"{tmp_path}/log.csv", "data.options.log")
+
+
 def duckdb_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 

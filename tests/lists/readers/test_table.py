@@ -58,12 +58,13 @@ def test_a_query_id_stands_for_one_query(tmp_path, read):
 
 
 def test_documents_come_by_position_and_carry_weights(tmp_path, read):
-    rows = "query\tdocument_id\ttitle\tlabel\tposition\tweight\nq\ta\tt\t1\t2\t0.5\nq\tb\tt\t0\t1\t\n"
+    rows = "query\tdocument_id\ttitle\tlabel\tposition\tweight\nq\tc\tt\t0\t\t\nq\ta\tt\t1\t2\t0.5\nq\tb\tt\t0\t1\t\n"
     (tmp_path / "judged.tsv").write_text(rows)
     (one,) = read(TableReader(str(tmp_path / "judged.tsv"))).lists
     assert [(document.document_id, document.position, document.weight) for document in one.documents] == [
         ("b", 1, 1.0),
         ("a", 2, 0.5),
+        ("c", 0, 1.0),
     ]
 
 

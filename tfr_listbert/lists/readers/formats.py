@@ -10,6 +10,7 @@ import gzip
 import io
 import itertools
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
@@ -130,7 +131,7 @@ class CSVSource(Source):
 
 
 class JSONLSource(Source):
-    """Files of one JSON object per line; columns are dotted paths into it, such as `event.query.text`."""
+    """Files of one JSON object per line; columns are its keys, or dotted paths into it, such as `event.query.text`."""
 
     broken_reason = "line is not valid JSON"
 
@@ -156,11 +157,15 @@ class JSONLSource(Source):
 
     def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
         """See `Source`."""
-        paths = quote_list([_build_json_path(column) for column in columns.values()])
-        selected = "".join(f", _values[{index}] AS {quote_name(name)}" for index, name in enumerate(columns, 1))
+        # A dotted name may be a path or, where objects were flattened, a key
+        paths = [_build_json_path(parts) for column in columns.values() for parts in (column.split("."), [column])]
+        selected = "".join(
+            f", coalesce(_values[{2 * index + 1}], _values[{2 * index + 2}]) AS {quote_name(name)}"
+            for index, name in enumerate(columns)
+        )
         return (
             f"SELECT _file, _row, CASE WHEN _values IS NULL THEN line[:200] END AS _broken{selected} FROM "
-            f"(SELECT *, TRY(json_extract_string(line, {paths})) AS _values "
+            f"(SELECT *, TRY(json_extract_string(line, {quote_list(paths)})) AS _values "
             f"FROM ({_scan_lines(files or self.files, keeps_rejects)}))"
         )
 
@@ -195,7 +200,7 @@ class ParquetSource(Source):
 
     def list_columns(self, database: Database, path: str) -> list[str]:
         """See `Source`."""
-        columns = database.describe(f"FROM read_parquet({quote_text(path)})")
+        columns = database.describe(f"FROM read_parquet({_quote_paths([path])})")
         return [found for name, kind in columns if "." not in name for found in _list_struct_paths(name, kind)]
 
     def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
@@ -205,16 +210,22 @@ class ParquetSource(Source):
             for name, column in columns.items()
         )
         return (
-            f"SELECT filename AS _file, row_number() OVER () AS _row, NULL::VARCHAR AS _broken{selected} "
-            f"FROM read_parquet({quote_list(list(files or self.files))}, union_by_name = true, filename = true)"
+            f"SELECT _file, row_number() OVER () AS _row, NULL::VARCHAR AS _broken{selected} "
+            f"FROM read_parquet({_quote_paths(files or self.files)}, union_by_name = true, filename = '_file', "
+            "binary_as_string = true)"
         )
+
+
+def _quote_paths(files: Sequence[str]) -> str:
+    """Returns paths as an SQL list in which DuckDB sees no pattern."""
+    return quote_list([re.sub(r"[\[*?]", r"[\g<0>]", path) for path in files])
 
 
 def _read_csv(files: Sequence[str], types: str, delimiter: str, quote: str, keeps_rejects: bool) -> str:
     keep = f"store_rejects = true, rejects_line_size_limit = {MAX_ROW_BYTES}"
     rejects = keep if keeps_rejects else "ignore_errors = true"
     return (
-        f"read_csv({quote_list(list(files))}, columns = {types}, delim = {quote_text(delimiter)}, "
+        f"read_csv({_quote_paths(files)}, columns = {types}, delim = {quote_text(delimiter)}, "
         f"quote = {quote_text(quote)}, escape = {quote_text(quote)}, auto_detect = false, filename = true, "
         f"max_line_size = {MAX_ROW_BYTES}, {rejects}, "
     )
@@ -233,11 +244,11 @@ def _scan_lines(files: Sequence[str], keeps_rejects: bool) -> str:
 def _open_text(path: str, encoding: str) -> Iterator[TextIO]:
     """Opens a file whose text may be broken further on: what cannot be decoded becomes U+FFFD."""
     is_zipped = path.endswith(".gz")
-    with gzip.open(path, "rb") if is_zipped else open(path, "rb") as stream:
-        try:
+    try:
+        with gzip.open(path, "rb") if is_zipped else open(path, "rb") as stream:
             yield io.TextIOWrapper(stream, encoding.replace("utf-8", "utf-8-sig"), errors="replace", newline="")
-        except (EOFError, zlib.error, OSError) as error:
-            raise InputError(f"{path} cannot be read: {error}.") from None
+    except (EOFError, zlib.error, OSError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from None
 
 
 def _read_header(path: str, csv_format: CSVFormat) -> tuple[str, ...]:
@@ -245,6 +256,8 @@ def _read_header(path: str, csv_format: CSVFormat) -> tuple[str, ...]:
     with _open_text(path, csv_format.encoding) as lines:
         line = lines.readline(MAX_ROW_BYTES)
         if not line.strip():
+            if any(later.strip() for later in lines):
+                raise InputError(f"{path}: its first line is blank; the header of column names must be the first line.")
             return ()
         delimiter = csv_format.delimiter or max(",;|\t", key=line.count)
         quoting = {"quotechar": csv_format.quote} if csv_format.quote else {"quoting": csv.QUOTE_NONE}
@@ -277,7 +290,9 @@ def _list_paths(line: str) -> list[str]:
 def _list_keys(path: str, value: Any) -> list[str]:
     if not isinstance(value, dict):
         return [path] if path else []
-    return [found for key, inner in value.items() for found in _list_keys(f"{path}.{key}" if path else key, inner)]
+    own = {key: inner for key, inner in value.items() if "." not in key}
+    flat = [] if path else [key for key, inner in value.items() if "." in key and not isinstance(inner, dict)]
+    return flat + [name for key, inner in own.items() for name in _list_keys(f"{path}.{key}" if path else key, inner)]
 
 
 def _list_struct_paths(path: str, kind: Any) -> list[str]:
@@ -286,6 +301,5 @@ def _list_struct_paths(path: str, kind: Any) -> list[str]:
     return [found for name, inner in kind.children for found in _list_struct_paths(f"{path}.{name}", inner)]
 
 
-def _build_json_path(column: str) -> str:
-    parts = "".join(f'."{part}"' for part in column.split("."))
-    return f"${parts}"
+def _build_json_path(parts: Sequence[str]) -> str:
+    return "$" + "".join(f'."{part}"' for part in parts)

@@ -31,7 +31,7 @@ class TableReader:
     """Memory of the database; what does not fit is spilled to disk."""
 
     def read(self, request: ReadRequest) -> Iterator[RankedList]:
-        """Yields the lists; documents by `position` where there is one, else in the order of the rows."""
+        """Yields the lists; documents by `position`, those without one last and in the order of the rows."""
         with Database(request.folder, self.memory_gigabytes) as database:
             source = open_source(self.path, "data.options.path", self.csv)
             wanted = {**JUDGEMENT_COLUMNS, **request.document_columns}
@@ -43,4 +43,4 @@ class TableReader:
             load_judgements(request, database, source, columns)
             selected = ", ".join([select_judgements(columns), *select_document(request, columns)])
             rows = f"SELECT {selected}, _file, _row FROM judgements"
-            yield from stream_lists(database, request, rows, "position, _file, _row")
+            yield from stream_lists(database, request, rows, "nullif(position, 0) NULLS LAST, _file, _row")
