@@ -39,8 +39,8 @@ def test_the_table_tells_a_sure_gain_on_unseen_queries_from_none_on_all():
         build_system("bm25", start - 0.05),
     ]
     text = format_gain(Results(lists, systems), "ndcg_10", resamples=999, seed=1)
-    whole, unseen = text.split("test, unseen queries: 20 lists\n")
-    assert whole.startswith("test, all queries: 40 lists\n")
+    whole, unseen = text.split("test, unseen queries: 20 lists; intervals are over queries\n")
+    assert whole.startswith("test, all queries: 40 lists; intervals")
     assert "pre-trained better by +0.0000" in whole and "better by +0.1000" in unseen
     p = {
         name: float(re.search(r"over queries p = ([\d.]+)", part)[1])
@@ -54,6 +54,16 @@ def test_the_table_tells_a_sure_gain_on_unseen_queries_from_none_on_all():
         ("pre-trained", "+0.1500", "+0.1500", "+0.1500", "stemmed BM25", "0.0010", "0.0010"),
         ("random weights", "+0.0500", "+0.0500", "+0.0500", "stemmed BM25", "0.0010", "0.0010"),
     ]
+
+
+def test_runs_that_came_to_no_end_are_counted():
+    values = np.full(QUERIES, 0.5)
+    lists = [RankedList(f"q{number}", "a b", (Document("d", {}, 1.0),)) for number in range(QUERIES)]
+    lost = dataclasses.replace(build_system("from_random", values).runs[0], per_list={})
+    whole = build_system("from_random", values, values)
+    results = Results(lists, [dataclasses.replace(whole, runs=(*whole.runs, lost)), build_system("bm25", values)])
+    text = format_gain(results, "ndcg_10", resamples=99, seed=1)
+    assert "from_random: 1 of 3 runs diverged or failed, and are not counted" in text and "bm25: " not in text
 
 
 def test_a_gain_over_bm25_that_is_no_more_than_the_luck_of_runs_is_not_sure():

@@ -54,7 +54,7 @@ def test_a_split_of_the_source_is_kept_but_for_validation(by):
 def test_validation_lists_of_the_source_are_all_there_are():
     whole = Splitter("given", test_rate=0.9, validation_rate=0.0)
     assert {split: whole.choose_split(make_list("q", split)) for split in SPLITS} == {split: split for split in SPLITS}
-    with pytest.raises(InputError, match="validation lists of its own, .* set `data.split.validation_rate: 0`, got 0.1"):
+    with pytest.raises(InputError, match="of its own, .* set `data.split.validation_rate: 0`, got 0.1"):
         Splitter("given", 0.0, 0.1).choose_split(make_list("q", "validation"))
 
 

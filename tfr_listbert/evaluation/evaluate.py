@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,9 +93,10 @@ def _measure(config: Config, table: PerList, ranker: PerList) -> dict[str, Any]:
     """Returns a system's means, its interval, and how the ranker differs from it."""
     resamples, seed = config.evaluate.resamples, config.evaluate.seed
     difference = ranker[SHOWN_METRIC] - table[SHOWN_METRIC]
+    interval = bootstrap_interval(table[SHOWN_METRIC], resamples, seed)
     return {
         **summarize_metrics(table),
-        "interval": list(bootstrap_interval(table[SHOWN_METRIC], resamples, seed)),
+        "interval": [None if math.isnan(end) else end for end in interval],  # of one query there is none
         "ranker_difference": float(difference.mean()),
         "ranker_p": paired_randomization_test(ranker[SHOWN_METRIC], table[SHOWN_METRIC], resamples, seed),
     }
@@ -112,9 +114,9 @@ def format_results(results: Mapping[str, Any]) -> str:
         )
         lines.append(f"  {'system':8} {'NDCG@10':>8} {'95 % interval':>16} {'ranker better by':>17} {'p':>7}")
         for system, row in systems.items():
-            low, high = row["interval"]
+            interval = "–" if None in row["interval"] else "{:.4f}-{:.4f}".format(*row["interval"])
             against = "" if system == RANKER else f" {row['ranker_difference']:>+17.4f} {row['ranker_p']:>7.4f}"
-            lines.append(f"  {system:8} {row[SHOWN_METRIC]:>8.4f} {f'{low:.4f}-{high:.4f}':>16}{against}")
+            lines.append(f"  {system:8} {row[SHOWN_METRIC]:>8.4f} {interval:>16}{against}")
     return "\n".join(lines)
 
 

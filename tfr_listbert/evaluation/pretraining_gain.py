@@ -76,7 +76,7 @@ def _format_slice(
     name: str, systems: Sequence[System], chosen: np.ndarray, metric: str, resamples: int, seed: int
 ) -> list[str]:
     lines = [
-        f"test, {name} queries: {int(chosen.sum())} lists",
+        f"test, {name} queries: {int(chosen.sum())} lists; intervals are over queries",
         f"  {'system':16} {metric:>8} {'95 % interval':>16}   each run",
     ]
     values = {system.name: system.mean_per_list(metric)[chosen] for system in systems if system.finished}
@@ -85,6 +85,9 @@ def _format_slice(
         low, high = bootstrap_interval(own, resamples, seed)
         each = " ".join(f"{value:.4f}" for value in runs[system])
         lines.append(f"  {system:16} {own.mean():>8.4f} {f'{low:.4f}-{high:.4f}':>16}   {each}")
+    for system in systems:
+        if lost := len(system.runs) - len(system.finished):
+            lines.append(f"  {system.name}: {lost} of {len(system.runs)} runs diverged or failed, and are not counted")
     for pair in _COMPARED:
         if set(pair) <= set(values):
             lines.append(_describe_gain(pair, values, runs, resamples, seed))

@@ -122,12 +122,9 @@ def estimate_luck(losses: Sequence[Sequence[float]]) -> list[Luck]:
     >>> [(round(luck.deviation, 3), round(luck.degrees, 3)) for luck in estimate_luck([[0.1, 0.3], [0.5, 0.7], []])]
     [(0.141, 2.0), (0.141, 2.0), (0.0, 0.0)]
     """
-    squares = {place: float(np.var(runs) * len(runs)) for place, runs in enumerate(losses) if len(runs) > 1}
-    degrees = {place: len(losses[place]) - 1 for place in squares}
-    pooled = set(squares)
-    while outlier := _find_outlier(squares, degrees, pooled):
-        pooled -= outlier
-    shared = _pool(squares, degrees, pooled)
+    squares, degrees = _sum_squares(losses)
+    shared = share_luck(losses)
+    pooled = {share.loss for share in shared.shares}
     own = {place: _pool(squares, degrees, {place}) for place in squares}
     alone = {
         place
@@ -135,6 +132,21 @@ def estimate_luck(losses: Sequence[Sequence[float]]) -> list[Luck]:
         if place not in pooled or luck.deviation**2 > _OWN_FROM * shared.deviation**2
     }
     return [Luck() if not len(runs) else own[place] if place in alone else shared for place, runs in enumerate(losses)]
+
+
+def share_luck(losses: Sequence[Sequence[float]]) -> Luck:
+    """Returns the luck of a run that all losses share but those that vary clearly more, as `estimate_luck` pools it."""
+    squares, degrees = _sum_squares(losses)
+    pooled = set(squares)
+    while outlier := _find_outlier(squares, degrees, pooled):
+        pooled -= outlier
+    return _pool(squares, degrees, pooled)
+
+
+def _sum_squares(losses: Sequence[Sequence[float]]) -> tuple[dict[int, float], dict[int, int]]:
+    """Returns the sum of squares around the mean, and the degrees of freedom, of each loss of two runs or more."""
+    squares = {place: float(np.var(runs) * len(runs)) for place, runs in enumerate(losses) if len(runs) > 1}
+    return squares, {place: len(losses[place]) - 1 for place in squares}
 
 
 def _find_outlier(squares: Mapping[int, float], degrees: Mapping[int, int], pooled: set[int]) -> set[int]:

@@ -26,7 +26,12 @@ def build_lists():
     for number in range(QUERIES):
         generator = np.random.default_rng(number)
         documents = tuple(
-            Document(f"d{slot}", {"title": f"title <{slot}>"}, float(generator.integers(0, 3)), position=slot + 1)
+            Document(
+                f"d{slot}",
+                {"brand": "some brand", "title": f"title <{slot}>"},
+                float(generator.integers(0, 3)),
+                position=slot + 1,
+            )
             for slot in range(generator.integers(3, 9))
         )
         lists.append(RankedList(f"q{number}", f"query {number}", documents, number + 1, number % 2))

@@ -19,13 +19,15 @@ import tensorflow as tf
 from tests.conftest import build_list
 from tfr_listbert.config import CompareConfig, build_dataclass, write_config
 from tfr_listbert.evaluation.comparison import compare, runs
-from tfr_listbert.evaluation.comparison.folds import prepare_folds
+from tfr_listbert.evaluation.comparison.folds import Fold, prepare_folds
 from tfr_listbert.evaluation.comparison.plan import Trial, plan_rows, plan_seeds
 from tfr_listbert.evaluation.comparison.runs import read_outcome, run_to_end
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.schema import InputError
 from tfr_listbert.training import trainer
+
+from .conftest import build_outcome
 
 
 def with_compare(config, output, **settings):
@@ -144,6 +146,32 @@ def test_runs_of_data_that_have_changed_since_are_refused(tiny_config, tmp_path,
         read_outcome(run)
 
 
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_run_with_another_start_is_refused(tiny_config, tmp_path, was_there):
+    config = with_compare(tiny_config, tmp_path / "out", losses=[{"loss": "softmax_loss"}])
+    [run, *_] = plan_seeds(config, plan_rows(config.compare)[0], Trial(1e-3), config.data.lists, 0)
+    runs.keep_settings(run.config)
+    settings = json.loads((run.folder / runs.SETTINGS_FILE).read_text())
+    if was_there:
+        settings["contents"]["encoder.initial"] = "abc"  # it had started from other weights
+    else:
+        del settings["contents"]["text.folder"]
+    (run.folder / runs.SETTINGS_FILE).write_text(json.dumps(settings))
+    was = r"encoder.initial \(was 'abc', is None\)" if was_there else r"text.folder \(was None, is '\w+'\)"
+    with pytest.raises(InputError, match=f"with other settings: contents.{was}"):
+        read_outcome(run)
+
+
+def test_nothing_is_chosen_while_a_trial_has_failed(tiny_config, tmp_path, monkeypatch):
+    config = with_compare(tiny_config, tmp_path, losses=[{"loss": "softmax_loss"}], learning_rates=[1e-3, 3e-3])
+    [row], fold = plan_rows(config.compare), Fold(0, config.data.lists)
+    ends = {1e-3: build_outcome([0.5]), 3e-3: dataclasses.replace(build_outcome([]), is_failed=True)}
+    monkeypatch.setattr(compare, "read_end", lambda run: ends[run.trial.learning_rate])
+    assert compare._choose(config, row, fold) is None
+    ends[3e-3] = build_outcome([0.6])
+    assert compare._choose(config, row, fold).learning_rate == 3e-3
+
+
 @pytest.mark.parametrize(("name", "value"), [("checkpoint", "last"), ("relevant_from", 2.0)])
 def test_a_run_that_was_scored_otherwise_is_refused(tiny_config, tmp_path, name, value):
     config = with_compare(tiny_config, tmp_path / "out", losses=[{"loss": "softmax_loss"}])
@@ -230,7 +258,7 @@ def test_a_comparison_that_was_killed_ends_as_an_undisturbed_one(tiny_config, tm
     command = [sys.executable, "pipelines/compare_losses.py", f"{killed}.yaml"]
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 300
-    while not (list(killed.glob(f"*/*/{runs.OUTCOME_FILE}")) and list_begun(killed)):
+    while not (list(killed.glob(f"*/1/{runs.OUTCOME_FILE}")) and list((killed / "b").glob("*/checkpoints/checkpoint"))):
         assert time.monotonic() < until and first.poll() is None
         time.sleep(0.05)
     os.kill(first.pid, signal.SIGKILL)
@@ -238,9 +266,10 @@ def test_a_comparison_that_was_killed_ends_as_an_undisturbed_one(tiny_config, tm
     time.sleep(5)  # the runs end with their parent
     begun = list_begun(killed)
     ended = {path: path.stat().st_mtime_ns for path in killed.glob(f"*/*/{runs.OUTCOME_FILE}")}
-    assert begun and not (killed / "report.md").exists()
+    assert not (killed / "report.md").exists()
     steps = {run: int(tf.train.latest_checkpoint(str(run / "checkpoints")).rpartition("-")[2]) for run in begun}
-    assert all(0 < step < 240 for step in steps.values())
+    steps = {run: step for run, step in steps.items() if step < 240}  # another may have been at its last words
+    assert steps
     for output in (killed, whole):
         command = [sys.executable, "pipelines/compare_losses.py", f"{output}.yaml"]
         subprocess.run(command, check=True, timeout=600, capture_output=True)

@@ -86,7 +86,16 @@ def test_the_files_agree_and_need_nothing_else(findings, tmp_path):
     for name in re.findall(r"\]\((plots/[^)]+)\)", markdown):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     with open(tmp_path / "runs.csv") as file:
-        assert len(list(csv.DictReader(file))) == 6
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    assert (rows[0]["temperature"], rows[0]["fold"], rows[0]["pairs"], rows[0]["is_rising"]) == (
+        "0.5",
+        "",
+        "1234",
+        "True",
+    )
+    mean = findings.results.systems[0].runs[0].per_list["ndcg_10"].mean()
+    assert float(rows[0]["test_ndcg_10"]) == pytest.approx(mean, abs=1e-6)
 
 
 def test_each_run_leaves_its_metrics_by_query_and_its_rankings(findings, tmp_path):
@@ -203,6 +212,40 @@ def test_the_conclusion_names_leader_losers_and_what_is_sampled(findings):
     assert "the 30 test queries" in population and "2 seeds of one loss are too few" in population
 
 
+def test_of_two_losses_the_one_whose_runs_differ_is_named(comparison):
+    _, results = comparison
+    softmax, _, _, random = results.systems
+
+    def build(name, noises):
+        runs = [build_run(results.lists, 1, noise, build_outcome([0.5, 0.5])) for noise in noises]
+        return dataclasses.replace(softmax, name=name, runs=tuple(runs))
+
+    systems = [build("wild", (0.1, 1.0, 3.0, 9.0)), build("calm", (1.0, 1.05, 1.1, 1.15)), random]
+    board = rank_systems(systems, "ndcg_10", 200, 1)
+    assert {one.system.name: one.has_own_spread for one in board.standings} == {
+        "wild": True,
+        "calm": False,
+        "random": False,
+    }
+    assert "hardly any difference can be proven: wild." in describe_population(board, systems)
+
+
+def test_runs_that_came_out_alike_are_said_to(comparison):
+    _, results = comparison
+    run = build_run(results.lists, 1, 1.0, build_outcome([0.5, 0.5]))
+    system = dataclasses.replace(results.systems[0], runs=(run, run, run))
+    board = rank_systems([system], "ndcg_10", 200, 1)
+    assert "which is 0.0000, pooled over 1 of them" in describe_population(board, [system])
+
+
+def test_what_only_the_correction_leaves_undecided_is_said_to_be_behind(findings):
+    board = findings.board
+    first, second, *others = board.standings
+    unproven = dataclasses.replace(second, p=0.2, difference_interval=(-0.3, -0.1))
+    text = describe_leader(dataclasses.replace(board, standings=(first, unproven, *others)))
+    assert "cannot be told apart" not in text and f"{second.system.name} came out behind by more" in text
+
+
 def test_one_seed_and_one_query_claim_nothing(comparison):
     _, results = comparison
     lists = results.lists[:1]
@@ -226,15 +269,19 @@ def test_slices_are_halves_or_what_is_known_of_queries(comparison):
     assert "short queries" not in slices  # all have two words
 
 
+def show(config, queries):
+    return dataclasses.replace(config, compare=dataclasses.replace(config.compare, queries_shown=queries))
+
+
 def test_the_page_shows_both_rankings_where_they_differ_most(findings):
     *pair, note = choose_pair(findings.config.compare, findings.board)
     assert [system.name for system in pair] == ["softmax", "list_mle"] and note == ""
-    page = format_query_page(findings.results, *pair, "ndcg_10", 4)
+    page = format_query_page(findings.results, *pair, show(findings.config, 4))
     runs = [system.finished[0].per_list["ndcg_10"] for system in pair]
     furthest = int(np.argmax(runs[0] - runs[1]))
     assert page.index("Where softmax (seed 1) is ahead") < page.index(f"<h3>query {furthest}</h3>")
     assert f"ndcg_10 {runs[0][furthest]:.3f}" in page and f"ndcg_10 {runs[1][furthest]:.3f}" in page
-    assert "title &lt;0&gt;" in page and "title <" not in page
+    assert "title &lt;0&gt;" in page and "title <" not in page and "some brand" not in page
 
 
 def test_where_a_system_to_show_diverged_the_best_are_shown_and_the_page_says_so(findings):
@@ -243,5 +290,5 @@ def test_where_a_system_to_show_diverged_the_best_are_shown_and_the_page_says_so
     compare = dataclasses.replace(compare, shown=("random", "wild"))
     *pair, note = choose_pair(compare, findings.board)
     assert [system.name for system in pair] == ["softmax", "list_mle"]
-    page = format_query_page(findings.results, *pair, "ndcg_10", 4, note)
+    page = format_query_page(findings.results, *pair, show(findings.config, 4), note)
     assert "wild, to be shown, came to no end: these are the best instead." in page

@@ -93,11 +93,16 @@ def _estimate(config: Config, plan: _Plan) -> str:
 
 
 def _choose(config: Config, row: Row, fold: Fold) -> Trial | None:
-    """Returns the hyper-parameters with the best validation metric; None if no trial came to its end."""
+    """Returns the hyper-parameters with the best validation metric; None if no trial came to its end, or one failed.
+
+    A trial that failed is tried again by the next call, and may then turn out the best.
+    """
     runs = plan_trials(config, row, fold.lists, fold.number)
     if not runs:
         return row.trials[0]
     ends = {run.trial: read_end(run) for run in runs}
+    if any(outcome.is_failed for outcome in ends.values()):
+        return None
     kept = {trial: outcome.best_value for trial, outcome in ends.items() if outcome.is_finished}
     return max(kept, key=kept.get) if kept else None
 
@@ -119,7 +124,7 @@ def _add_trials(config: Config, plan: _Plan) -> list[str]:
 
 
 def _plan_seeds(config: Config, plan: _Plan, choices: Sequence[Sequence[Trial | None]]) -> list[Run]:
-    """Returns the runs of the settings chosen; none for a loss of which in some fold no trial came to its end."""
+    """Returns the runs of the settings chosen; none for a loss without a choice in some fold."""
     return [
         run
         for row, chosen in zip(plan.rows, choices, strict=True)
@@ -180,7 +185,7 @@ def _report(config: Config, results: Results, trials: Sequence[Run]) -> None:
     write_tensorboard(findings, output)
     if len(board.standings) > 1:
         *pair, note = choose_pair(config.compare, board)
-        page = format_query_page(results, *pair, metric, config.compare.queries_shown, note)
+        page = format_query_page(results, *pair, config, note)
         (output / QUERIES_FILE).write_text(page, encoding="utf-8")
     for standing in board.standings:
         print(f"{standing.mean:.4f}  {standing.letters:6} {standing.system.name}")

@@ -13,7 +13,8 @@ def describe_leader(board: Leaderboard) -> str:
     best, *others = board.standings
     if not others:
         return f"{best.system.name} is alone: there is nothing to compare it with."
-    same = [other.system.name for other in others if other.p > LEVEL]
+    same = [other.system.name for other in others if other.p > LEVEL and not other.difference_interval[1] < 0]
+    unproven = [other.system.name for other in others if other.p > LEVEL and other.difference_interval[1] < 0]
     worse = [other.system.name for other in others if other.p <= LEVEL]
     sentences = [f"{best.system.name} has the highest {board.metric}, {best.mean:.4f}."]
     lost = len(best.system.runs) - len(best.system.finished)
@@ -24,6 +25,11 @@ def describe_leader(board: Leaderboard) -> str:
         ]
     if same:
         sentences.append(f"It cannot be told apart from {_join(same)}.")
+    if unproven:
+        sentences.append(
+            f"{_join(unproven)} came out behind by more than the interval of that pair alone, but after correction for "
+            "all pairs this is no proof."
+        )
     if worse:
         sentences.append(f"It is better than {_join(worse)}.")
     test = "randomization tests, of signs over queries" + (
@@ -41,18 +47,20 @@ def describe_population(board: Leaderboard, systems: Sequence[System]) -> str:
         queries = "There is one test query: nothing can be said of other queries, and no difference can be significant."
     else:
         queries = f"The tests hold for other queries like the {board.queries} test queries, not for another shop."
-    if luck.degrees:
-        own = [
-            one.system.name for one, has in zip(board.standings, board.luck, strict=True) if has.shares and has != luck
-        ]
-        apart = f" {_join(own)} varied more in these runs and is tested with a spread of its own." if own else ""
+    if seeds < 2:
+        runs = "They hold for these very runs alone: with one seed nothing is known of another run of the same loss."
+    else:
         runs = (
             "They hold for other runs, too, as far as the losses share one spread from run to run, which is "
-            f"{luck.deviation:.4f}, pooled, with about {luck.degrees:.1f} degrees of freedom.{apart} {seeds} seeds of "
-            "one loss are too few for a claim on that loss's own spread, or on its best or worst seed."
+            f"{luck.deviation:.4f}, pooled over {len(luck.shares)} of them, with about {luck.degrees:.1f} degrees of "
+            "freedom."
         )
-    else:
-        runs = "They hold for these very runs alone: with one seed nothing is known of another run of the same loss."
+        if own := [one.system.name for one in board.standings if one.has_own_spread]:
+            runs += (
+                " What varied more in these runs is tested with the spread of its own runs, so few that after the "
+                f"correction hardly any difference can be proven: {_join(own)}."
+            )
+        runs += f" {seeds} seeds of one loss are too few for a claim on its own spread, or on its best or worst seed."
     if any(len(run.lists_by_fold) > 1 for system in systems for run in system.runs):
         runs += (
             " The folds of a loss share most of their training lists, so that their luck is not independent; a run "

@@ -19,6 +19,7 @@ from tfr_listbert.evaluation.significance import (
     holm,
     paired_run_interval,
     paired_run_test,
+    share_luck,
 )
 
 LEVEL = 0.05
@@ -39,6 +40,7 @@ class Standing:
         difference_interval: 95 % interval of the difference, of other queries and other runs; NaN for the best.
         p: of the difference to the best, corrected over all pairs; 1 for the best.
         is_p_bound: whether no resample was as extreme, so that p is smaller than that.
+        has_own_spread: whether its runs vary so much more than the others' that it is tested with their spread alone.
         is_above_random: whether it is told apart from random order and above it, or is not compared with it.
         letters: systems that share one cannot be told apart.
         wins: queries with a higher metric than the best system's.
@@ -54,6 +56,7 @@ class Standing:
     difference_interval: tuple[float, float]
     p: float
     is_p_bound: bool
+    has_own_spread: bool
     is_above_random: bool
     letters: str
     wins: int
@@ -70,6 +73,7 @@ class Leaderboard:
         standings: of all systems with a finished run.
         p_values: corrected, [n, n] in the order of the standings.
         luck: of one run of each standing.
+        pooled_luck: of one run, as all losses share it but those that vary clearly more; none where it is not known.
         queries: number of test queries.
     """
 
@@ -77,12 +81,8 @@ class Leaderboard:
     standings: tuple[Standing, ...]
     p_values: np.ndarray
     luck: tuple[Luck, ...]
+    pooled_luck: Luck
     queries: int
-
-    @property
-    def pooled_luck(self) -> Luck:
-        """The luck that all losses share but those that vary more; none where it is not known."""
-        return max(self.luck, key=lambda luck: len(luck.shares), default=Luck())
 
     @property
     def pairs(self) -> int:
@@ -106,7 +106,7 @@ def rank_systems(systems: Sequence[System], metric: str, resamples: int, seed: i
     )
     values = [system.mean_per_list(metric) for system in ranked]
     runs = [[float(run.per_list[metric].mean()) for run in system.finished if run.outcomes] for system in ranked]
-    luck = estimate_luck(runs)
+    luck, pooled = estimate_luck(runs), share_luck(runs)
     counts = [len(own) for own in runs]
     p_values, is_bound = _test_pairs(values, counts, luck, resamples, seed)
     letters = compact_letters(p_values <= LEVEL)
@@ -126,6 +126,7 @@ def rank_systems(systems: Sequence[System], metric: str, resamples: int, seed: i
                 difference_interval=ends,
                 p=float(p_values[0, place]),
                 is_p_bound=bool(is_bound[0, place]),
+                has_own_spread=bool(luck[place].shares) and luck[place] != pooled,
                 is_above_random=random in (place, len(ranked)) or place < random and p_values[random, place] <= LEVEL,
                 letters=letters[place],
                 wins=int(np.sum(differences > _TIE)),
@@ -133,7 +134,7 @@ def rank_systems(systems: Sequence[System], metric: str, resamples: int, seed: i
                 losses=int(np.sum(differences < -_TIE)),
             )
         )
-    return Leaderboard(metric, tuple(standings), p_values, tuple(luck), len(values[0]) if values else 0)
+    return Leaderboard(metric, tuple(standings), p_values, tuple(luck), pooled, len(values[0]) if values else 0)
 
 
 def _test_pairs(
@@ -141,7 +142,7 @@ def _test_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the corrected p-values of all pairs, [n, n], 1 on the diagonal; and which of them are upper bounds."""
     pairs = list(itertools.combinations(range(len(values)), 2))
-    resamples = max(resamples, round(2 * len(pairs) / LEVEL))  # Holm multiplies the smallest by the number of pairs
+    resamples = max(resamples, round(10 * len(pairs) / LEVEL))  # Holm multiplies the smallest by the number of pairs
     tested = [
         paired_run_test(values[one], values[other], shared, resamples, seed)
         for one, other in pairs

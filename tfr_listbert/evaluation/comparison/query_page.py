@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfr_listbert.config import CompareConfig
+from tfr_listbert.config import CompareConfig, Config
 from tfr_listbert.evaluation.comparison.document import STYLE
 from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard
 from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun
@@ -34,8 +34,8 @@ def choose_pair(compare: CompareConfig, board: Leaderboard) -> tuple[System, Sys
     return by_name[names[0]], by_name[names[1]], note
 
 
-def format_query_page(results: Results, first: System, second: System, metric: str, count: int, note: str = "") -> str:
-    """Returns an HTML page with the `count` queries on which two systems differ most, half of them each way.
+def format_query_page(results: Results, first: System, second: System, config: Config, note: str = "") -> str:
+    """Returns an HTML page with the `compare.queries_shown` queries on which two systems differ most, half each way.
 
     Each system is shown by its first finished run, since a mean over seeds has no ranking.
 
@@ -43,19 +43,20 @@ def format_query_page(results: Results, first: System, second: System, metric: s
         results: of the comparison.
         first: a system with a finished run.
         second: another.
-        metric: by which they differ.
-        count: queries to show.
+        config: says by which metric they differ, and which text field comes first.
         note: what a reader must know first, or "".
     """
-    systems = (first, second)
+    systems, metric = (first, second), config.train.metric
+    fields = [field.name for field in config.text.fields]
     runs = [system.finished[0] for system in systems]
     names = [f"{one.name} (seed {run.seed})" if one.row else one.name for one, run in zip(systems, runs, strict=True)]
     parts = [f"<p>{html.escape(note)}</p>"] if note else []
-    for name, chosen in zip(names, _choose_queries(runs, metric, count), strict=True):
+    for name, chosen in zip(names, _choose_queries(runs, metric, config.compare.queries_shown), strict=True):
         parts.append(f"<h2>Where {html.escape(name)} is ahead</h2>")
         for index in chosen:
             columns = [
-                _format_ranking(own, run.per_list[metric][index], metric, run.scored[index], results.lists[index])
+                f"<div><b>{html.escape(own)}</b>, {metric} {run.per_list[metric][index]:.3f}"
+                f"{_format_ranking(run.scored[index], results.lists[index], fields)}</div>"
                 for own, run in zip(names, runs, strict=True)
             ]
             parts.append(_format_query(results.lists[index], columns))
@@ -82,7 +83,7 @@ def _format_query(ranked_list: RankedList, columns: Sequence[str]) -> str:
     return f"<h3>{html.escape(ranked_list.query)}</h3><p>{about}</p><div class='pair'>{''.join(columns)}</div>"
 
 
-def _format_ranking(name: str, value: float, metric: str, scored: ScoredList, ranked_list: RankedList) -> str:
+def _format_ranking(scored: ScoredList, ranked_list: RankedList, fields: Sequence[str]) -> str:
     order = sorted(
         range(len(scored.scores)), key=lambda slot: (scored.scores[slot], scored.document_ids[slot]), reverse=True
     )
@@ -91,10 +92,11 @@ def _format_ranking(name: str, value: float, metric: str, scored: ScoredList, ra
     for rank, slot in enumerate(order[:_DOCUMENTS_SHOWN], start=1):
         label = float(scored.labels[slot])
         kind = "best" if label == highest and label > 0 else "some" if label > 0 else ""
-        text = next((value for value in ranked_list.documents[slot].fields.values() if value), "")
+        texts = ranked_list.documents[slot].fields
+        text = next((texts[name] for name in fields if texts.get(name)), "")
         rows.append(
             f'<tr><td>{rank}</td><td><span class="grade {kind}">{label:g}</span></td>'
             f"<td>{html.escape(scored.document_ids[slot])}</td><td>{html.escape(text)}</td></tr>"
         )
     header = "<tr><th></th><th>grade</th><th>document</th><th></th></tr>"
-    return f"<div><b>{html.escape(name)}</b>, {metric} {value:.3f}<table>{header}{''.join(rows)}</table></div>"
+    return f"<table>{header}{''.join(rows)}</table>"

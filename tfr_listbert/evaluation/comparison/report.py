@@ -21,7 +21,7 @@ from tfr_listbert.evaluation.comparison.document import (
 )
 from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard, Standing
 from tfr_listbert.evaluation.comparison.plan import Run
-from tfr_listbert.evaluation.comparison.results import Results, SystemRun
+from tfr_listbert.evaluation.comparison.results import RISE, Results, SystemRun, is_rising
 from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.evaluation.comparison.tables import (
     mark_standing,
@@ -91,9 +91,10 @@ def build_report(findings: Findings) -> list[Block]:
 _BOARD_NOTE = (
     "Systems that share a letter cannot be told apart. ±: standard deviation of a run's mean. 95 % of the difference: "
     "of other queries and other runs, for this pair alone; p: corrected over all pairs, '<=' where no resample was as "
-    "extreme. Wins: queries on which the system is ahead of the best one. 'Not converged': the last quarter of a run's "
-    "evaluations brought its best one. That is a weak sign, since the learning rate falls to 0 and any curve flattens "
-    "with it: a run without the mark might still gain from more epochs."
+    "extreme. Wins: queries on which the system is ahead of the best one. The gain of NDCG is 2^label - 1; that of "
+    "`ndcg_linear` is the label itself, as in trec_eval. 'Not converged': the last quarter of a run's evaluations "
+    f"brought its best one, by more than {RISE}, or there was only one. That is a weak sign, since the learning rate "
+    "falls to 0 and any curve flattens with it: a run without the mark might still gain from more epochs."
 )
 
 
@@ -121,7 +122,7 @@ def describe_budget(findings: Findings) -> str:
     chosen = f"chosen among {trials} settings on the validation lists" if trials > 1 else "with the settings given"
     graded = f"the grades of {config.evaluate.judgements}" if config.evaluate.judgements else "the labels of the lists"
     return (
-        f"Every loss: {config.train.epochs} epochs of {config.train.batch_text} a step (up to {pairs:,} pairs), "
+        f"Every loss: {config.train.epochs} epochs of {config.train.batch_text} a step, up to {pairs:,} pairs in all, "
         f"encoder {config.encoder.size or 'as configured'}, start {config.encoder.initial or 'random'} unless its mark "
         f"says otherwise, {chosen}"
         f"{f' in trials of {compare.trial_epochs} epochs' if compare.trial_epochs and trials > 1 else ''}, seeds "
@@ -141,7 +142,7 @@ def write_report(findings: Findings, output: Path) -> None:
     (output / "report.md").write_text(format_markdown(blocks, PLOTS_FOLDER), encoding="utf-8")
     (output / "report.html").write_text(format_html(blocks, TITLE), encoding="utf-8")
     _write_csv(output / "results.csv", _list_results(findings))
-    _write_csv(output / "runs.csv", tabulate_runs(findings.results.systems, findings.board.metric))
+    _write_csv(output / "runs.csv", _list_runs(findings))
     for system in findings.results.systems:
         for run in system.finished:
             _write_rankings(run, findings.results.lists, output / system.name / (str(run.seed) if system.row else ""))
@@ -163,6 +164,24 @@ def _list_results(findings: Findings) -> Table:
             metric = findings.config.train.metric
             marks = mark_standing(one, metric) if one else mark_system(system, metric)
             rows.append([system.name, loss, board.metric, *numbers, *map(str, ends), marks])
+    return Table(header, rows)
+
+
+def _list_runs(findings: Findings) -> Table:
+    """Returns all numbers of all training runs, a row for each fold of a run; the test metric is that of the run."""
+    metric = findings.board.metric
+    header = ["system", "learning_rate", "temperature", "seed", "fold", f"test_{metric}", f"validation_{metric}"]
+    header += ["best_step", "pairs", "seconds", "is_diverged", "is_failed", "is_rising"]
+    rows = []
+    for system in findings.results.systems:
+        for run in system.runs:
+            test = f"{run.per_list[metric].mean():.6f}" if run.per_list else ""
+            for number, (trial, outcome) in enumerate(zip(run.trials, run.outcomes, strict=True), start=1):
+                fold = number if len(run.outcomes) > 1 else ""
+                numbers = [trial.learning_rate, trial.temperature, run.seed, fold, test, outcome.best_value]
+                numbers += [outcome.best_step, outcome.pairs, round(outcome.seconds, 1), outcome.is_diverged]
+                numbers += [outcome.is_failed, is_rising(outcome, metric)]
+                rows.append([system.name, *("" if one is None else str(one) for one in numbers)])
     return Table(header, rows)
 
 

@@ -17,7 +17,7 @@ from tfr_listbert.evaluation.systems import build_baselines, score_with
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import InputError, RankedList
 
-_RISE = 0.002
+RISE = 0.002
 """Validation curves that gain no more than this in their last quarter have ended their climb, for all that noise lets
 one see."""
 
@@ -68,7 +68,7 @@ def is_rising(outcome: Outcome, metric: str) -> bool:
     if len(values) < 2:
         return True  # nobody can tell
     last = max(1, len(values) // 4)
-    return max(values[-last:]) > max(values[:-last]) + _RISE
+    return max(values[-last:]) > max(values[:-last]) + RISE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ def read_system(
         config: of the comparison.
         row: the loss.
         note: its mark.
-        choices: hyper-parameters chosen, by fold; None where no trial came to its end.
+        choices: hyper-parameters chosen, by fold; None where there is no choice.
         folds: in the same order.
         lists: the test lists of all folds.
     """

@@ -111,12 +111,16 @@ def _describe_settings(config: Config) -> dict[str, Any]:
 def _require_same(config: Config) -> None:
     folder = Path(config.train.run)
     found = json.loads((folder / SETTINGS_FILE).read_text())
-    changed = [
-        f"{section}.{key} (was {found[section][key]!r}, is {value!r})"
-        for section, values in _describe_settings(config).items()
-        for key, value in values.items()
-        if found.get(section, {}).get(key, value) != value  # settings that came later were not there to differ
-    ]
+    changed = []
+    for section, values in _describe_settings(config).items():
+        before = found.get(section, {})
+        # A setting that came later was not there to differ; a file that was not there then was not read
+        keys = values.keys() | before.keys() if section == "contents" else values.keys() & before.keys()
+        changed += [
+            f"{section}.{key} (was {before.get(key)!r}, is {values.get(key)!r})"
+            for key in sorted(keys)
+            if before.get(key) != values.get(key)
+        ]
     if changed:
         raise InputError(
             f"{folder} holds a run with other settings: {'; '.join(changed)}. Choose another `compare.output`, another "

@@ -40,6 +40,8 @@ def mark_system(system: System, metric: str) -> str:
 def mark_standing(standing: Standing, metric: str) -> str:
     """Returns what must be known of a system and its runs, or of its place, or ""."""
     at_random = "" if standing.is_above_random else "not shown to beat random order"
+    if at_random and standing.has_own_spread:
+        at_random += ": its runs differ too much for their number"
     return "; ".join(filter(None, [mark_system(standing.system, metric), at_random]))
 
 
