@@ -5,6 +5,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-runs/export/ranker}
+folder=${folder%/}
 rest_port=${2:-8501}
 grpc_port=${3:-8500}
 config=$folder.serving/models.config
@@ -15,7 +16,8 @@ fi
 base=$(cd "$folder" && pwd)
 name=$(basename "$base")
 files=$(cd "$folder.serving" && pwd)
-flags=(--allow_version_labels_for_unavailable_models=true --model_config_file_poll_wait_seconds=10)
+flags=(--allow_version_labels_for_unavailable_models=true --model_config_file_poll_wait_seconds=10
+    --file_system_poll_wait_seconds=10)
 
 if command -v tensorflow_model_server > /dev/null; then
     echo "TensorFlow Serving: $(command -v tensorflow_model_server), http://127.0.0.1:$rest_port and grpc://127.0.0.1:$grpc_port"
@@ -33,8 +35,10 @@ if command -v tensorflow_model_server > /dev/null; then
 elif command -v docker > /dev/null && docker info > /dev/null 2>&1; then
     image=$(sed -n 's/^ *image: //p' "$files/docker-compose.yml")
     echo "TensorFlow Serving in Docker: $image, http://127.0.0.1:$rest_port and grpc://127.0.0.1:$grpc_port"
-    exec docker run --rm -p "127.0.0.1:$rest_port:8501" -p "127.0.0.1:$grpc_port:8500" -v "$base:/models/$name:ro" \
-        -v "$files:/config:ro" "$image" --model_config_file=/config/models.config \
+    # The image's own script would not pass Ctrl-C on to the server
+    exec docker run --rm --init --entrypoint tensorflow_model_server -p "127.0.0.1:$rest_port:8501" \
+        -p "127.0.0.1:$grpc_port:8500" -v "$base:/models/$name:ro" -v "$files:/config:ro" "$image" --port=8500 \
+        --rest_api_port=8501 --model_config_file=/config/models.config \
         --monitoring_config_file=/config/monitoring.config "${flags[@]}"
 fi
 echo "Neither tensorflow_model_server nor Docker is here: the local development server, not for production."

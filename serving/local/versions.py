@@ -122,16 +122,24 @@ class Model:
     def refresh(self, source: ModelSource | None = None) -> None:
         """Loads versions that are new, then moves the labels, then unloads those that are no longer wanted.
 
+        As TensorFlow Serving does, it refuses a source with a label in use on another version that is not loaded
+        (`ServerCore::UpdateModelVersionLabelMap`), and goes on with the source before.
+
         Args:
             source: where the versions are from now on; where they were when None.
         """
-        source = source or self.source
-        wanted = _find_wanted(source)
-        for number, folder in wanted.items():
-            if number not in self._loaded and self._failed.get(number) != folder.stat().st_mtime_ns:
-                self._load(number, folder)
-        with self._lock:
-            self.source = source
+        wanted = self._load_wanted(self.source)
+        if source is not None and source != self.source:
+            if unready := self._find_unready(source):
+                LOGGER.error(
+                    "Model %s: the new settings are refused until %s is loaded: a label in use is to move to it.",
+                    source.name,
+                    unready,
+                )
+            else:
+                with self._lock:
+                    self.source = source
+                wanted = self._load_wanted(source)
         if not wanted or any(number in self._loaded for number in wanted):
             for number in [number for number in self._loaded if number not in wanted]:
                 self._unload(number)
@@ -189,6 +197,20 @@ class Model:
         if label not in self.source.labels:
             raise tf.errors.InvalidArgumentError(None, None, f"Unrecognized servable version label: {label}")
         return self.source.labels[label]
+
+    def _find_unready(self, source: ModelSource) -> int | None:
+        """Returns a version that is not loaded, to which a label in use would move; None if there is none."""
+        before = self.source.labels
+        moved = [number for label, number in source.labels.items() if before.get(label, number) != number]
+        return next((number for number in moved if number not in self._loaded), None)
+
+    def _load_wanted(self, source: ModelSource) -> dict[int, Path]:
+        """Loads the versions of `source` that are new, and returns the folders of all."""
+        wanted = _find_wanted(source)
+        for number, folder in wanted.items():
+            if number not in self._loaded and self._failed.get(number) != folder.stat().st_mtime_ns:
+                self._load(number, folder)
+        return wanted
 
     def _load(self, number: int, folder: Path) -> None:
         self._set_status(number, ModelVersionStatus.LOADING)

@@ -116,7 +116,10 @@ class RankingClient:
                 f"the first one has {', '.join(map(str, documents[0])) or 'nothing'}."
             )
         outputs = self._model.predict("serving_default", body)
-        return (outputs["scores"] if "scores" in outputs else outputs[""])[0]
+        scores = (outputs["scores"] if "scores" in outputs else outputs[""])[0]
+        if len(scores) < len(documents):
+            raise RankingError(f"the server answered {len(scores)} scores for {len(documents)} documents.")
+        return scores[: len(documents)]  # a server that batches pads a list to the longest one
 
     def close(self) -> None:
         """Closes the connections."""

@@ -54,10 +54,25 @@ class MemoryEngine:
 
 
 def read_products(path: str | Path, features: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Returns the products in a CSV file, gzip or not; the columns `features` as numbers, NaN where empty."""
+    """Returns the products in a CSV file, gzip or not; the columns `features` as numbers, NaN where empty.
+
+    Raises:
+        ValueError: if the file is cut or no CSV, has no column `document_id` or `features`, or a number is none.
+    """
     opened = gzip.open if str(path).endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        row.update({name: float(row[name]) if row.get(name) else math.nan for name in features})
+    try:
+        with opened(path, "rt", encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except (EOFError, csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from None
+    missing = [name for name in ("document_id", *features) if name not in (reader.fieldnames or ())]
+    if missing:
+        raise ValueError(f"{path} has no column {missing[0]!r}; it has {', '.join(reader.fieldnames or ['none'])}.")
+    for number, row in enumerate(rows, start=1):
+        for name in features:
+            try:
+                row[name] = float(row[name] or math.nan)
+            except ValueError:
+                raise ValueError(f"{path}: product {number}, {name} must be a number, got {row[name]!r}.") from None
     return rows

@@ -123,6 +123,9 @@ def test_vectors_of_queries_and_documents_are_given_out(model, student_config):
     np.testing.assert_array_equal(answer["search_vectors"], np.pad(answer["vectors"], [(0, 0), (0, 1)]))
     document = model.ask("encode_document", {"title": ["red dress", "hat"], "brand": ["acme", ""]})["vectors"]
     assert document.shape == (2, 8) and np.isfinite(document).all()
+    for brands in (["acme"], ["acme"] * 3):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="brand and title must hold as many documents"):
+            model.ask("encode_document", {"title": ["red dress", "hat"], "brand": brands})
 
 
 @pytest.fixture(scope="module")

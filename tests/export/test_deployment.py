@@ -1,15 +1,20 @@
 """The files for servers name this model, in the schemas that the servers read."""
 
+import dataclasses
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from serving.contract.models import ContractModel
 from serving.local.sources import read_sources
+from serving.local.versions import Model
 from tfr_listbert.export.deployment import (
     Labels,
     build_batching_config,
@@ -61,7 +66,7 @@ def test_models_config_is_of_the_official_schema_and_the_local_server_reads_it(f
     text = (folder / "models.config").read_text()
     config = text_format.Parse(text, ModelServerConfig()).model_config_list.config[0]
     assert (config.name, config.base_path) == ("shop_ranker", "/models/shop_ranker")
-    assert list(config.model_version_policy.specific.versions) == [2, 3]
+    assert list(config.model_version_policy.specific.versions) == [2, 3, 4]
     (source,) = read_sources(folder / "models.config")
     assert source.labels == {"stable": 2, "canary": 3}
     assert read_labels(folder, "shop_ranker") == Labels(2, 3)
@@ -74,6 +79,28 @@ def test_labels_move_as_versions_come():
     assert first.add(2, is_stable=True).versions == [1, 2]
     assert first.add(2, is_stable=False) == Labels(1, 2)
     assert first.add(2, is_stable=False).versions == [1, 2]
+
+
+@pytest.mark.parametrize("is_stable", [True, False])
+def test_running_server_takes_the_next_version_up_and_no_other(tmp_path, is_stable):
+    def write(labels):
+        write_deployment(tmp_path / "toy.serving", "toy", labels, {30: 0.012}, 1)
+        (source,) = read_sources(tmp_path / "toy.serving" / "models.config")
+        return dataclasses.replace(source, base_path=tmp_path / "toy")
+
+    toy = ContractModel(1.0)
+    tf.saved_model.save(toy, str(tmp_path / "toy" / "1"), signatures=toy.build_signatures())
+    before = Labels(1, 1)
+    model = Model(write(before))
+    model.refresh()
+    shutil.copytree(tmp_path / "toy" / "1", tmp_path / "toy" / "2")
+    model.refresh(write(before.add(2, is_stable)))
+    with model.use(label="canary") as canary, model.use(label="stable") as stable:
+        assert (canary.number, stable.number) == (2, 2 if is_stable else 1)
+    shutil.copytree(tmp_path / "toy" / "1", tmp_path / "toy" / "7")
+    model.refresh(write(before.add(2, is_stable).add(7, True)))
+    with model.use(label="canary") as canary:
+        assert canary.number == 2
 
 
 def test_folder_without_labels_has_none_and_a_foreign_one_is_refused(tmp_path, folder):
@@ -93,6 +120,8 @@ def test_batching_waits_a_twentieth_of_what_thirty_products_take():
 def test_compose_mounts_versions_and_configs_and_asks_for_the_stable_version(folder):
     (service,) = yaml.safe_load((folder / "docker-compose.yml").read_text())["services"].values()
     assert service["volumes"] == ["../shop_ranker:/models/shop_ranker:ro", ".:/config:ro"]
+    assert (service["init"], service["entrypoint"]) == (True, ["tensorflow_model_server"])
+    assert service["command"][:2] == ["--port=8500", "--rest_api_port=8501"]
     assert all(file.startswith("--") for file in service["command"])
     assert "/v1/models/shop_ranker/labels/stable/metadata" in service["healthcheck"]["test"][-1]
 

@@ -143,6 +143,12 @@ def test_count_that_the_slots_cannot_hold_is_refused(ask, count):
         ask(["dress"], [[DRESS]], "rank_n", num_documents=[count])
 
 
+@pytest.mark.parametrize("counts", [[1], [1, 1, 1]])
+def test_counts_of_other_lists_are_refused(ask, counts):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="num_documents must hold a number for each list"):
+        ask(["dress", "hat"], [[DRESS], [DRESS]], "rank_n", num_documents=counts)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("query", ["a", "b"]), ("brand", [["a", "b"]]), ("price", [[1.0], [2.0]])],

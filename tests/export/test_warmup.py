@@ -3,12 +3,14 @@
 import collections
 import re
 
+import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.export.student import StudentRequestBuilder
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests
+from tfr_listbert.schema import InputError
 
 
 def read_requests(version):
@@ -32,6 +34,11 @@ def test_requests_have_the_types_of_the_signature(exported):
         **dict.fromkeys(["price", "rating"], tf.float32),
         **dict.fromkeys(["num_documents", "tokens"], tf.int32),
     }
+
+
+def test_more_requests_than_servers_take_are_refused():
+    with pytest.raises(InputError, match="`export.warmup_lists` must make at most 1000 warm-up requests, .*, got "):
+        build_warmup_requests(RequestBuilder(("title",), ()), tuple(range(1, 300)))
 
 
 def test_no_request_is_larger_than_what_a_server_with_batching_takes(export_folder):

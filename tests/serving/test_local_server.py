@@ -45,6 +45,7 @@ def test_settings_that_cannot_be_used_are_told_with_exit_code_2(tmp_path, contra
             (["--model", "toy"], "must read NAME=PATH"),
             (["--model", f"toy={tmp_path}"], "has no version under"),
             (["--models-config", str(tmp_path / "none")], "cannot be used"),
+            (["--model", f"toy={base}", "--port", "70000"], "cannot listen on"),
             (["--model", f"toy={base}", "--port", str(taken.getsockname()[1])], "cannot listen on"),
         ]
         processes = [run(*arguments) for arguments, _ in cases]

@@ -78,7 +78,7 @@ def test_better_version_becomes_stable_and_the_server_follows(better_config, out
             told = re.search(rf"{what}: scores of 20 test lists differ by (.+) at most, ndcg_10 is (.+) instead", card)
             assert 0 < float(told[1]) < TOLERANCE and float(told[2]) == pytest.approx(float(judged[1]), abs=0.01)
         assert measure_variables(output / "ranker" / "2") < 0.6 * measure_variables(output / "ranker" / "1")
-        assert read()[0].labels == {"stable": 2, "canary": 2} and read()[0].versions == (1, 2)
+        assert read()[0].labels == {"stable": 2, "canary": 2} and read()[0].versions == (1, 2, 3)
         deadline = time.monotonic() + 60
         while ask(label="stable") == before and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -69,6 +69,12 @@ def test_docker_mounts_the_versions(folder, tmp_path):
     process = start(folder, write_command(tmp_path / "bin", "docker", 'echo "$@"'))
     assert "TensorFlow Serving in Docker: tensorflow/serving:2.15.1" in process.stdout
     assert f"-v {folder}:/models/{MODEL}:ro" in process.stdout
+    assert "--init --entrypoint tensorflow_model_server" in process.stdout and "--rest_api_port=8501" in process.stdout
+
+
+def test_folder_may_end_with_a_slash(folder, tmp_path):
+    process = start(f"{folder}/", write_command(tmp_path / "bin", "docker", 'echo "$@"'))
+    assert f"-v {folder}:/models/{MODEL}:ro" in process.stdout
 
 
 def wait_until(is_so):

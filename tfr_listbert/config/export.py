@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from tfr_listbert.config.checks import require
 
@@ -39,13 +40,13 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         """Checks name, version and lengths."""
-        require(bool(self.name) and "/" not in self.name, "export.name", "must be a folder name", self.name)
+        rule = "must be a letter and at most 49 more letters, digits and _.-, since a Kubernetes service has the name"
+        require(bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,49}", self.name)), "export.name", rule, self.name)
         require(self.version is None or self.version >= 1, "export.version", "must be >= 1", self.version)
         for key in ("search_results", "cascade_documents"):
             require(getattr(self, key) >= 1, f"export.{key}", "must be >= 1", getattr(self, key))
         lengths = list(self.warmup_lists)
         require(all(length >= 1 for length in lengths), "export.warmup_lists", "must hold numbers >= 1", lengths)
-        require(len(lengths) <= 200, "export.warmup_lists", "must hold at most 200 lengths", len(lengths))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,6 +82,11 @@ def export_ranker(config: Config) -> None:
         card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, notes)
         (folder / EXTRA_FOLDER / CARD_FILE).write_text(card, encoding="utf-8")
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if labels and version != labels.next:
+        notes.append(
+            f"Running servers wait for version {labels.next} and refuse labels on {version} until they have loaded it: "
+            f"restart them, or first add {version} to `versions` in the models.config that they had."
+        )
     labels = labels.add(version, decision.is_stable) if labels else Labels(version, version)
     write_deployment(deployment, config.export.name, labels, bundle.seconds, size)
     print("\n".join([_describe(config, base / str(version), bundle, decision), *notes]))
@@ -206,12 +211,12 @@ def write_bundle(
     Raises:
         InputError: if the graphs hold an op that a server lacks, a warm-up request fails, or the scores differ.
     """
+    warmups = build_warmup_requests(builder, warmup_lists)
     signatures = ranker.build_signatures()
     tf.saved_model.save(ranker.build_saved_module(), str(folder), signatures=signatures)
     ops = read_ops(folder)
     extra = folder / EXTRA_FOLDER
     extra.mkdir()
-    warmups = build_warmup_requests(builder, warmup_lists)
     if warmups:
         write_warmup_file(extra / WARMUP_FILE, name, warmups, signatures)
     golden = builder.build_golden()

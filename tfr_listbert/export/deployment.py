@@ -18,8 +18,10 @@ MODELS_CONFIG = "models.config"
 
 _MODELS_HEAD = """\
 # Written by pipelines/export.py. `canary` is the newest version, `stable` the newest that was not significantly worse
-# than the stable one before it. Labels may be set before their versions are loaded only with the server's flag
-# --allow_version_labels_for_unavailable_models=true.
+# than the stable one before it. A server starts with labels whose versions are not loaded yet only with the flag
+# --allow_version_labels_for_unavailable_models=true; while it runs, it moves a label to a loaded version alone, and
+# until then refuses the whole file. So the number after the newest is among `versions`: the server loads that version
+# when its folder appears, and then takes the file with its labels. Until then its log says that it was not found.
 """
 
 _MONITORING = """\
@@ -73,6 +75,11 @@ class Labels:
         second = self.previous if self.stable == self.canary else self.canary
         return sorted({self.stable, *([] if second is None else [second])})
 
+    @property
+    def next(self) -> int:
+        """The version that running servers take up by themselves."""
+        return self.canary + 1
+
     def add(self, version: int, is_stable: bool) -> Labels:
         """Returns the labels once `version` is exported."""
         return Labels(version, version, self.stable) if is_stable else Labels(self.stable, version)
@@ -105,7 +112,7 @@ def build_models_config(name: str, labels: Labels) -> str:
     config = ModelServerConfig()
     model = config.model_config_list.config.add()
     model.name, model.base_path, model.model_platform = name, f"{MODELS_FOLDER}/{name}", "tensorflow"
-    model.model_version_policy.specific.versions.extend(labels.versions)
+    model.model_version_policy.specific.versions.extend([*labels.versions, labels.next])
     model.version_labels["stable"] = labels.stable
     model.version_labels["canary"] = labels.canary
     return _MODELS_HEAD + text_format.MessageToString(config)

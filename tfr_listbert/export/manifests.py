@@ -21,6 +21,7 @@ SERVER_MEBIBYTES = 512
 _FLAGS = [
     f"--model_config_file={CONFIG_FOLDER}/models.config",
     "--model_config_file_poll_wait_seconds=10",
+    "--file_system_poll_wait_seconds=10",  # each poll says in the log that the next version is not there
     "--allow_version_labels_for_unavailable_models=true",
     f"--monitoring_config_file={CONFIG_FOLDER}/monitoring.config",
 ]
@@ -33,8 +34,8 @@ _COMPOSE_HEAD = """\
 
 _KUBERNETES_HEAD = """\
 # kubectl apply -f kubernetes.yaml, once the folder of versions is on the volume of the claim `{claim}`.
-# New versions: copy the folder, apply the new ConfigMap; the server reads it again within a minute or so, loads the
-# version beside the old one and moves the labels. Nothing needs a restart.
+# New versions: copy the folder, which the server then loads beside the old one, and apply the new ConfigMap; the server
+# reads it within a minute or so and moves the labels. Nothing needs a restart.
 """
 
 
@@ -44,7 +45,10 @@ def build_compose(name: str) -> str:
     check = f"exec 3<>/dev/tcp/127.0.0.1/{REST_PORT} && printf '{request}' >&3 && head -n 1 <&3 | grep -q ' 200 '"
     service = {
         "image": IMAGE,
-        "command": _FLAGS,
+        # The image's own script would not pass signals on, and a first process without `init` ignores them
+        "init": True,
+        "entrypoint": ["tensorflow_model_server"],
+        "command": [f"--port={GRPC_PORT}", f"--rest_api_port={REST_PORT}", *_FLAGS],
         "ports": [f"127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT)],
         "volumes": [f"../{name}:{MODELS_FOLDER}/{name}:ro", f".:{CONFIG_FOLDER}:ro"],
         "healthcheck": {

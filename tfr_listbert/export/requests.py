@@ -159,5 +159,6 @@ class RequestBuilder:
             ServedRequest("an input is missing", DEFAULT_SIGNATURE, without),
             ServedRequest("fewer queries than lists", "rank", {**inputs, QUERY: inputs[QUERY][:1]}),
             ServedRequest("more documents than slots", "rank_n", too_many),
+            ServedRequest("fewer numbers than lists", "rank_n", {**inputs, NUM_DOCUMENTS: counts[1:]}),
             ServedRequest("a row without tokens", "score_tokens", no_tokens),
         ]

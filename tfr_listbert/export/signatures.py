@@ -263,9 +263,16 @@ class TextRanker(tf.Module):
 
     def _count_documents(self, fields: Mapping[str, tf.Tensor], num_documents: tf.Tensor) -> tf.Tensor:
         slots = tf.shape(fields[self.fields[0]])
-        is_right = tf.reduce_all((num_documents >= 0) & (num_documents <= slots[1]))
-        message = f"{NUM_DOCUMENTS} must be from 0 to the number of slots:"
-        with tf.control_dependencies([tf.debugging.Assert(is_right, [message, num_documents, slots[1]])]):
+        is_one_each = tf.equal(tf.size(num_documents), slots[0])
+        is_within = tf.reduce_all((num_documents >= 0) & (num_documents <= slots[1]))
+        each, within = (
+            f"{NUM_DOCUMENTS} must {rule}:" for rule in ("hold a number for each list", "be from 0 to the slots")
+        )
+        checks = [
+            tf.debugging.Assert(is_one_each, [each, num_documents, slots[0]]),
+            tf.debugging.Assert(is_within, [within, num_documents, slots[1]]),
+        ]
+        with tf.control_dependencies(checks):
             return tf.ensure_shape(tf.sequence_mask(num_documents, slots[1]), [None, None])
 
     def _stack(self, columns: Sequence[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:

@@ -219,8 +219,17 @@ class TextStudent(TextRanker):
         return {"vectors": vectors, "search_vectors": tf.pad(vectors, [[0, 0], [0, 1]])}
 
     def _answer_document(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        fields = {name: inputs[name][tf.newaxis] for name in self.fields}
-        return {"vectors": self.encode_documents(fields, tf.ones_like(fields[self.fields[0]], tf.bool))}
+        first, *others = self.fields
+        checks = [
+            tf.debugging.Assert(
+                tf.equal(tf.size(inputs[name]), tf.size(inputs[first])),
+                [f"{name} and {first} must hold as many documents:", tf.size(inputs[name]), tf.size(inputs[first])],
+            )
+            for name in others
+        ]
+        with tf.control_dependencies(checks):
+            fields = {name: tf.identity(inputs[name])[tf.newaxis] for name in self.fields}
+        return {"vectors": self.encode_documents(fields, tf.ones_like(fields[first], tf.bool))}
 
     def _answer_ids(self, **inputs: tf.Tensor) -> dict[str, Any]:
         return self.rank_ids(inputs[QUERY], inputs[DOCUMENT_IDS])

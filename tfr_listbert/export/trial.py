@@ -63,7 +63,7 @@ def require_answers(requests: Sequence[ServedRequest], trial: Trial) -> None:
     Raises:
         InputError: if one was.
     """
-    for request, answer in zip(requests, trial.answers[-len(requests) :], strict=True):
+    for request, answer in zip(requests, trial.answers[len(trial.answers) - len(requests) :], strict=True):
         if "error" in answer:
             raise InputError(
                 f"The exported model refuses {request.name}: {answer['message'][:500]} Nothing was exported."

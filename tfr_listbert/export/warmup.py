@@ -13,6 +13,7 @@ from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from tfr_listbert.config import require
 from tfr_listbert.export.requests import ROW_SIGNATURES, RequestBuilder, ServedRequest
 
 WARMUP_FILE = "tf_serving_warmup_requests"
@@ -22,18 +23,27 @@ MAX_BATCH_SIZE = 8
 """Largest dim 0 of what a server with batching runs at once. It refuses a request with more, and hence a version whose
 warm-up asks for more."""
 
+MAX_REQUESTS = 1000
+"""A server refuses a version with more."""
+
 Signatures = Mapping[str, tf.types.experimental.ConcreteFunction]
 
 
 def build_warmup_requests(builder: RequestBuilder, list_lengths: Sequence[int]) -> list[ServedRequest]:
     """Returns a request of every signature for each length of a list, short ones first; of rows at most
-    MAX_BATCH_SIZE."""
+    MAX_BATCH_SIZE.
+
+    Raises:
+        InputError: if there are more than servers take.
+    """
     names = builder.signatures
     asked = {
         (min(length, MAX_BATCH_SIZE) if name in ROW_SIGNATURES else length, place)
         for length in list_lengths
         for place, name in enumerate(names)
     }
+    rule = f"must make at most {MAX_REQUESTS} warm-up requests, of {len(names)} signatures for each length"
+    require(len(asked) <= MAX_REQUESTS, "export.warmup_lists", rule, len(asked))
     return [
         builder.ask(f"{names[place]}: warm-up {length}", names[place], [builder.build_list(length)])
         for length, place in sorted(asked)

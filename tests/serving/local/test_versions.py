@@ -107,6 +107,19 @@ def test_chosen_versions_live_side_by_side_under_their_labels(base):
         answer(model, label="nothing")
 
 
+def test_label_in_use_moves_to_a_loaded_version_alone(base, caplog):
+    model = Model(ModelSource("toy", base, versions=(1, 2), labels={"stable": 1}))
+    model.refresh()
+    new = ModelSource("toy", base, versions=(1, 2, 3), labels={"stable": 2, "canary": 3})
+    model.refresh(new)
+    assert answer(model, label="stable") == 2.0 and "refused until 2 is loaded" in caplog.text
+    with pytest.raises(tf.errors.InvalidArgumentError, match="label"):
+        answer(model, label="canary")  # the file is refused as a whole
+    write_version(base, 2)
+    model.refresh(new)  # a new label may be on a version that is not there
+    assert (answer(model, label="stable"), states(model)) == (3.0, {1: "AVAILABLE", 2: "AVAILABLE"})
+
+
 @pytest.mark.parametrize(("newest", "served"), [(2, [10, 9]), (None, [10, 9, 1])])
 def test_several_of_the_newest_live_side_by_side(base, newest, served):
     write_version(base, 9)

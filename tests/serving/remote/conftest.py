@@ -16,6 +16,7 @@ class _Script:
     def __init__(self, statuses):
         self.statuses = list(statuses)
         self.bodies = []
+        self.scores = [1.0]
         self.connections = set()
         self.is_over = threading.Event()
 
@@ -40,7 +41,7 @@ class _Script:
     def answer(self, method):
         inputs = {"query": {"dtype": "DT_STRING"}, "title": {"dtype": "DT_STRING"}, "price": {"dtype": "DT_FLOAT"}}
         signatures = {"signature_def": {"serving_default": {"inputs": inputs}}}
-        return {"metadata": {"signature_def": signatures}} if method == "GET" else {"outputs": [[1.0]]}
+        return {"metadata": {"signature_def": signatures}} if method == "GET" else {"outputs": [self.scores]}
 
 
 @pytest.fixture

@@ -88,6 +88,16 @@ def test_overload_and_lost_connections_are_tried_again_with_longer_waits(scripte
     assert all(low <= wait <= high for wait, (low, high) in zip(script.waits, bounds, strict=True))
 
 
+def test_scores_of_padding_are_cut_and_missing_ones_told(scripted):
+    script = scripted(200, 200, 200)
+    script.scores = [2.0, 1.0, 2.0]  # as of a server that batches, for a list of two
+    documents = [{"title": "a"}, {"title": "b"}]
+    with RankingClient(script.url, "ranker") as client:
+        assert [one.score for one in client.rank("q", documents)] == [2.0, 1.0]
+        with pytest.raises(RankingError, match="the server answered 3 scores for 4 documents"):
+            client.rank("q", documents * 2)
+
+
 def test_slow_answer_is_not_waited_for_and_not_asked_for_again(scripted):
     script = scripted(200, "late", 200)
     told = pytest.raises(RankingError, match="did not answer within 0.3 seconds")
@@ -129,6 +139,7 @@ def test_one_connection_serves_all_requests_and_inputs_are_read_once(scripted):
 @pytest.mark.parametrize("title", ["short", "long " * 1000], ids=["plain", "gzip"])
 def test_body_arrives_whole_with_missing_features_as_nan(scripted, title):
     script = scripted(200, 200)
+    script.scores = [1.0, 0.0]
     with RankingClient(script.url, "ranker") as client:
         client.score("größe", [{"title": title, "price": 2}, {"title": ""}])
     inputs = json.loads(script.bodies[1])["inputs"]

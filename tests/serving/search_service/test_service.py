@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import concurrent.futures
+import gzip
 import threading
 import time
 
@@ -192,3 +193,24 @@ def test_products_are_read_with_missing_numbers(tmp_path):
     (tmp_path / "products.csv").write_text("document_id,title,price\n1,hat,\n2,coat,3.5\n")
     first, second = read_products(tmp_path / "products.csv", ["price"])
     assert first["price"] != first["price"] and second == {"document_id": "2", "title": "coat", "price": 3.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,price\n1,2\n", "has no column 'document_id'; it has id, price"),
+        ("document_id\n1\n", "has no column 'price'"),
+        ("document_id,price\n1,\n2,n/a\n", "product 2, price must be a number, got 'n/a'"),
+        (f"document_id,price\n{'1' * 200_000},2\n", "cannot be read: field larger than"),
+    ],
+)
+def test_catalogue_that_is_none_is_told_why(tmp_path, text, message):
+    (tmp_path / "products.csv").write_text(text)
+    with pytest.raises(ValueError, match=f"products.csv.*{message}"):
+        read_products(tmp_path / "products.csv", ["price"])
+
+
+def test_cut_catalogue_is_told(tmp_path):
+    (tmp_path / "products.csv.gz").write_bytes(gzip.compress(b"document_id\n" + bytes(range(48, 58)) * 99)[:-9])
+    with pytest.raises(ValueError, match="products.csv.gz cannot be read: Compressed file ended"):
+        read_products(tmp_path / "products.csv.gz")
