@@ -101,12 +101,24 @@ def test_listed_documents_with_two_texts_for_one_id_are_refused(student_config, 
         read_listed_documents(tmp_path, ("title", "brand"))
 
 
-def test_vectors_that_are_cut_are_refused(student_config, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("vectors-00000.npy", "are not whole"),
+        ("hashes-00000.npy", "are not whole"),
+        ("ids-00000.json", "are not whole"),
+        ("vectors.json", "is cut or damaged"),
+    ],
+)
+def test_vectors_that_are_cut_are_refused(student_config, tmp_path, name, message):
     folder = tmp_path / "vectors"
     shutil.copytree(student_config.vectors.output, folder)
-    path = folder / "vectors-00000.npy"
-    path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(InputError, match="are not whole"):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-8])
+    with pytest.raises(InputError, match=message):
+        read_vectors(folder)
+    (folder / name).unlink()
+    with pytest.raises(InputError, match="There are no vectors" if name == "vectors.json" else message):
         read_vectors(folder)
 
 

@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.lists.elwc import ShardWriter, build_elwc, list_shards, parse_lists, read_lists, write_shards
+from tfr_listbert.rows.dataset import count_lists
+from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.schema import PADDING_LABEL, Document, InputError, RankedList
 
 
@@ -125,8 +127,13 @@ def test_a_cut_shard_is_noticed(tmp_path):
     write_shards([make_list("q", 5)], tmp_path, "train")
     path = next(tmp_path.iterdir())
     path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(InputError, match="damaged or cut short"):
-        list(read_lists(tmp_path, "train"))
+    for read in (
+        lambda: list(read_lists(tmp_path, "train")),
+        lambda: index_lists(list_shards(tmp_path, "train")),
+        lambda: count_lists(tmp_path, "train"),
+    ):
+        with pytest.raises(InputError, match="damaged or cut short"):
+            read()
 
 
 def test_nothing_is_left_after_a_failure(tmp_path):

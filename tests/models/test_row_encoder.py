@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
-from tfr_listbert.models.row_encoder import encode_rows, plan_chunks
+from tfr_listbert.models.row_encoder import encode_rows, fold_head_seed, plan_chunks
 
 SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=40)
 WIDTHS = (6, 11, 33)
@@ -85,3 +85,10 @@ def test_both_passes_see_the_same_dropout(encoder):
     tf.nest.map_structure(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5, rtol=1e-5), plain, chunked)
     without = encode_rows(encoder, tokens, WIDTHS, SEED, False, max_tokens=48)
     assert np.abs(chunked[0] - without).max() > 0.1
+
+
+@pytest.mark.parametrize("widths", [(), (8,), (8, 16), (8, 16, 24, 32, 40, 48)])
+def test_what_follows_the_encoder_drops_by_a_seed_of_its_own(encoder, widths):
+    seed = tf.constant([3, 4])
+    taken = {tuple(tf.random.fold_in(seed, n).numpy()) for n in (*range(encoder.shape.layers + 1), *range(len(widths)))}
+    assert tuple(fold_head_seed(encoder, widths, seed).numpy()) not in taken

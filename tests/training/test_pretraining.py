@@ -22,7 +22,7 @@ from tfr_listbert.models.masked_lm import MaskedLM, MLMHead
 from tfr_listbert.rows.corpus_store import read_rows
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer, train_tokenizer
-from tfr_listbert.training.pretraining import build_masked_lm, build_objective, measure_perplexity, pretrain_encoder
+from tfr_listbert.training.pretraining import build_evaluation, build_masked_lm, build_objective, pretrain_encoder
 from tfr_listbert.training.runs import adopt_initial, build_encoder
 
 PRETRAIN = [sys.executable, "pipelines/pretrain.py"]
@@ -72,7 +72,7 @@ def test_perplexity_and_accuracy_by_hand():
         lambda: map(mask_every_other, batches),
         output_signature={"tokens": rows, "shown": rows, "is_masked": tf.TensorSpec([None, None], tf.bool)},
     )
-    got = measure_perplexity(Certain(), dataset)
+    got = build_evaluation(Certain(), dataset)()
     assert got["masked_accuracy"] == pytest.approx(3 / 4)
     assert got["perplexity"] == pytest.approx((5 / 3 * 5 / 3 * 5 / 3 * 5) ** (1 / 4), rel=1e-6)
 
@@ -321,7 +321,7 @@ def test_a_perplexity_that_is_no_number_stops_the_run():
     dataset = tf.data.Dataset.from_tensors(mask_every_other([[0, 1, 0, 2]]))
     network = Wrong()
     for network.factor, expected in ((1e6, math.inf), (math.nan, math.nan)):
-        got = measure_perplexity(network, dataset)["perplexity"]
+        got = build_evaluation(network, dataset)()["perplexity"]
         assert got == expected or (math.isnan(got) and math.isnan(expected))
 
 

@@ -11,7 +11,9 @@ from tfr_listbert.registry import DISTILLATION_LOSSES, LOSSES
 from tfr_listbert.rows.dataset import build_step_dataset
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.rows.training_order import TrainingOrder
+from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.devices import build_strategy
 from tfr_listbert.training.objectives import LossTerm, build_objective
 from tfr_listbert.training.ranking import index_training_lists
 from tfr_listbert.training.runs import build_batcher, build_run_ranker
@@ -82,3 +84,13 @@ def test_every_loss_of_no_list_is_nothing(loss):
         losses = LossTerm(loss).compute(lists, empty, tf.constant([1, 2]))
     assert losses.shape == [0]
     assert tape.gradient(losses, empty).shape == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "name 2 workers or more"), ('{"cluster": {"worker": ["a:1"]}}', "2 workers or more"), ("{", "is not valid")],
+)
+def test_workers_that_are_not_named_are_asked_for(monkeypatch, text, message):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match=f"`train.strategy` multi_worker .*{message}"):
+        build_strategy("multi_worker")

@@ -1,16 +1,20 @@
 """The training step: gradients of the mean over lists, on one device or several."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.config import write_config
+from tfr_listbert.config import LossConfig, write_config
 from tfr_listbert.losses import build_loss
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.rows.profile import RowProfile
+from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import LossTerm, build_objective
 from tfr_listbert.training.optimizer import build_learning_rate, build_optimizer
+from tfr_listbert.training.ranking import train_ranker
 from tfr_listbert.training.runs import build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
 
@@ -47,6 +51,14 @@ def test_the_rate_rises_then_falls_to_nothing():
     rate = build_learning_rate(1.0, 100, 0.1)
     got = [float(rate(step)) for step in (0, 5, 10, 55, 100)]
     np.testing.assert_allclose(got, [0, 0.45, 0.9, 0.45, 0], atol=1e-6)
+
+
+def test_labels_that_a_loss_does_not_take_end_with_its_message(tiny_config, tmp_path):
+    loss = LossConfig(loss="sigmoid_cross_entropy_loss", options={"max_label": 0.5})
+    train = dataclasses.replace(tiny_config.train, run=str(tmp_path / "run"))
+    message = r"cannot be computed: .*no lower bound for labels above `max_label` \(0.5\): set it"
+    with pytest.raises(InputError, match=message):
+        train_ranker(dataclasses.replace(tiny_config, loss=loss, train=train))
 
 
 def test_biases_and_norms_are_not_decayed(tiny_config, ranker):

@@ -61,9 +61,9 @@ class TrainConfig:
     memory in the square of its length."""
     max_tokens_in_memory: int | None = None
     """Most tokens, padding included, of which the encoder keeps activations; all of a step's when empty. Beyond it a
-    row is encoded twice: the same gradients, for a third more time."""
+    row is encoded twice: the same gradients, for a third more time. A student's queries come on top."""
     learning_rate: float = 3e-4
-    """Peak rate of AdamW."""
+    """Rate of AdamW, from which a line falls to 0 over all steps; the highest one is (1 - `warmup_rate`) of it."""
     warmup_rate: float = 0.1
     """Fraction of all steps over which the rate rises from 0; post-norm encoders do not learn without."""
     weight_decay: float = 0.01

@@ -50,6 +50,11 @@ class StoredVectors:
         for number in range(len(self.counts)):
             yield np.load(self.folder / f"vectors-{number:05d}.npy", mmap_mode="r")
 
+    def open_hashes(self) -> Iterator[np.ndarray]:
+        """Yields the hashes of the texts of each shard, [n] uint64, memory-mapped."""
+        for number in range(len(self.counts)):
+            yield np.load(self.folder / f"hashes-{number:05d}.npy", mmap_mode="r")
+
     def read_vectors(self) -> np.ndarray:
         """Returns all vectors [C, V] in memory."""
         return np.concatenate([np.zeros((0, self.vector_size), self.dtype), *self.open_shards()])
@@ -57,9 +62,8 @@ class StoredVectors:
     def index(self) -> dict[str, tuple[int, int, int]]:
         """Returns shard, row and hash of the text of each document by its id."""
         found = {}
-        for number in range(len(self.counts)):
-            hashes = np.load(self.folder / f"hashes-{number:05d}.npy").tolist()
-            for row, (document_id, digest) in enumerate(zip(self._read_ids(number), hashes, strict=True)):
+        for number, hashes in enumerate(self.open_hashes()):
+            for row, (document_id, digest) in enumerate(zip(self._read_ids(number), hashes.tolist(), strict=True)):
                 found[document_id] = (number, row, digest)
         return found
 
@@ -80,9 +84,12 @@ def read_vectors(folder: str | Path, model: str | None = None) -> StoredVectors:
     folder = Path(folder)
     try:
         values = json.loads((folder / VECTORS_FILE).read_text(encoding="utf-8"))
+        stored = StoredVectors(folder, **values | {"counts": tuple(values["counts"])})
     except FileNotFoundError:
         raise InputError(f"There are no vectors in {folder}; run embed_documents first.") from None
-    stored = StoredVectors(folder, **values | {"counts": tuple(values["counts"])})
+    except (ValueError, TypeError, KeyError) as error:
+        message = f"{folder / VECTORS_FILE} is cut or damaged: {error}. Run embed_documents again."
+        raise InputError(message) from None
     if model is not None and stored.model != model:
         raise InputError(
             f"The vectors in {folder} are of another student: its version is {stored.model}, that of the run is "
@@ -95,14 +102,15 @@ def read_vectors(folder: str | Path, model: str | None = None) -> StoredVectors:
 def _require_whole(stored: StoredVectors) -> None:
     try:
         shapes = [shard.shape for shard in stored.open_shards()]
+        hashes = [len(shard) for shard in stored.open_hashes()]
         ids = stored.read_ids()
     except (OSError, ValueError) as error:
         raise InputError(f"The vectors in {stored.folder} are not whole: {error}. Run embed_documents again.") from None
     expected = [(count, stored.vector_size) for count in stored.counts]
-    if shapes != expected or len(ids) != stored.count:
+    if shapes != expected or hashes != list(stored.counts) or len(ids) != stored.count:
         raise InputError(
             f"The vectors in {stored.folder} are not whole: {VECTORS_FILE} says {expected}, the shards are {shapes} "
-            f"with {len(ids)} ids. Run embed_documents again."
+            f"with {len(ids)} ids and {sum(hashes)} hashes. Run embed_documents again."
         )
     if "" in ids or len(set(ids)) != len(ids):
         raise InputError(f"The vectors in {stored.folder} have documents without an id or with the same; embed anew.")

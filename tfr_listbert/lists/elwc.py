@@ -208,7 +208,7 @@ def _require_complete(found: Sequence[tuple[Path, int, int]], folder: str | Path
 
 
 def _require_names(path: str, fields: Sequence[str], features: Sequence[str]) -> None:
-    document = next((one.documents[0] for one in _read_shard(path, "") if one.documents), None)
+    document = next((one.documents[0] for one in map(parse_elwc, read_records(path)) if one.documents), None)
     if document is None:
         return
     for setting, names, known in (
@@ -230,13 +230,18 @@ def read_lists(folder: str | Path, split: str) -> Iterator[RankedList]:
         InputError: as `list_shards`, and if a shard is cut or damaged.
     """
     for path in list_shards(folder, split):
-        yield from _read_shard(path, split)
-
-
-def _read_shard(path: str, split: str) -> Iterator[RankedList]:
-    try:
-        for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+        for record in read_records(path):
             yield parse_elwc(record, split)
+
+
+def read_records(path: str) -> Iterator[bytes]:
+    """Yields the serialized lists of a shard.
+
+    Raises:
+        InputError: if it is cut or damaged.
+    """
+    try:
+        yield from tf.data.TFRecordDataset(path).as_numpy_iterator()
     except tf.errors.DataLossError:
         raise InputError(f"{path} is damaged or cut short; run pipelines/prepare_data.py again.") from None
 

@@ -10,7 +10,7 @@ import tensorflow_ranking as tfr
 
 from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
 from tfr_listbert.encoders.roberta import INITIALIZER_DEVIATION
-from tfr_listbert.models.row_encoder import encode_padded, encode_rows
+from tfr_listbert.models.row_encoder import encode_padded, encode_rows, fold_head_seed
 
 LARGEST_DEVIATION = 10.0
 """Normalized features are cut here, so that a price with three zeros too many cannot outweigh all text."""
@@ -97,7 +97,7 @@ class RowScorer(tf.keras.layers.Layer):
         """
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         vectors = tf.cast(self._encode(tokens, seed, training), tf.float32)  # [N, H]
-        self._seed.value = tf.random.fold_in(seed, len(self._widths))
+        self._seed.value = fold_head_seed(self.encoder, self._widths, seed)
         return self._score_vectors(self._dropout(vectors, training=training), features)
 
     def score_padded(self, tokens: tf.Tensor, features: tf.Tensor) -> tf.Tensor:

@@ -51,6 +51,11 @@ def encode_padded(
     return _encode_matrices(encoder, [dense], seed, training, pooling)
 
 
+def fold_head_seed(encoder: tf.keras.layers.Layer, widths: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+    """Returns the seed [2] of what follows the encoder: not of its layers (0 to their number), nor of the widths."""
+    return tf.random.fold_in(seed, max(len(widths), encoder.shape.layers + 1))
+
+
 def _encode_matrices(
     encoder: tf.keras.layers.Layer,
     matrices: Sequence[tf.Tensor],

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
-from tfr_listbert.models.row_encoder import encode_padded, encode_rows
+from tfr_listbert.models.row_encoder import encode_padded, encode_rows, fold_head_seed
 
 
 class Tower(tf.keras.layers.Layer):
@@ -72,7 +72,7 @@ class Tower(tf.keras.layers.Layer):
         return self._project(encode_padded(self.encoder, tokens, seed, training, self._pooling), seed, training)
 
     def _project(self, pooled: tf.Tensor, seed: tf.Tensor, training: bool | None) -> tf.Tensor:
-        self._seed.value = tf.random.fold_in(seed, len(self._widths) + 1)
+        self._seed.value = fold_head_seed(self.encoder, self._widths, seed)
         return self.head(self._dropout(tf.cast(pooled, tf.float32), training=training))
 
 

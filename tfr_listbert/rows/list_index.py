@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import tensorflow as tf
 
+from tfr_listbert.lists.elwc import read_records
 from tfr_listbert.rows.token_cache import RowStore
 
 _HEADER_BYTES = 12  # of a TFRecord: length and its checksum; a checksum of 4 bytes follows the record
@@ -57,7 +57,7 @@ def index_lists(shards: Sequence[str]) -> ListIndex:
     """Returns the index of the lists in `shards`, which are read through once; nothing in them is parsed.
 
     Raises:
-        tf.errors.DataLossError: if a shard is damaged.
+        InputError: if a shard is damaged.
     """
     found = [(number, *place) for number, path in enumerate(shards) for place in _walk_shard(path)]
     table = np.array(found, np.int64).reshape(-1, 4)
@@ -67,7 +67,7 @@ def index_lists(shards: Sequence[str]) -> ListIndex:
 
 def _walk_shard(path: str) -> Iterator[tuple[int, int, int]]:
     offset = 0
-    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+    for record in read_records(path):
         yield offset + _HEADER_BYTES, len(record), count_examples(record)
         offset += _FRAME_BYTES + len(record)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tfr_listbert.schema import InputError
+
+_UNREADABLE = (ValueError, AssertionError, IndexError, tf.errors.OpError)
+"""What TensorFlow raises for checkpoints that do not fit or whose files are cut, missing or empty."""
 
 _FOLDERS = {"best": "best", "last": "checkpoints"}
 
@@ -73,12 +77,25 @@ class RunCheckpoints:
             self._best.save(checkpoint_number=step)
 
     def restore(self) -> bool:
-        """Restores the newest whole checkpoint; says whether there was one."""
-        if self._newest.latest_checkpoint is None:
-            return False
-        self._newest.checkpoint.restore(self._newest.latest_checkpoint).assert_consumed()
-        self.progress = Progress(**json.loads(self._text.numpy()))
-        return True
+        """Restores the newest checkpoint that can be read; says whether there was one.
+
+        Raises:
+            InputError: if there are some, but none can be read.
+        """
+        for path in reversed(self._newest.checkpoints):
+            try:
+                self._newest.checkpoint.restore(path).assert_consumed()
+            except _UNREADABLE as error:
+                reason = str(error).splitlines()[0]
+                print(f"{path} cannot be read ({reason}); the run goes on from the one before.", file=sys.stderr)
+                continue
+            self.progress = Progress(**json.loads(self._text.numpy()))
+            return True
+        if self._newest.checkpoints:
+            raise InputError(
+                f"No checkpoint in {self._newest.directory} can be read; {reason}. Remove the run folder to begin anew."
+            )
+        return False
 
 
 def holds_object(run: str | Path, which: str, name: str) -> bool:
@@ -144,5 +161,5 @@ def restore_objects(run: str | Path, which: str | int, **objects: Any) -> None:
     try:
         status = tf.train.Checkpoint(**objects).restore(str(path))
         status.assert_existing_objects_matched().expect_partial()
-    except (ValueError, AssertionError) as error:
-        raise InputError(f"The weights in {path} do not fit this model: {error}") from None
+    except _UNREADABLE as error:
+        raise InputError(f"The weights in {path} do not fit this model, or are damaged: {error}") from None

@@ -44,7 +44,11 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
         InputError: for `multi_worker` without workers in `TF_CONFIG`.
     """
     if name == "multi_worker":
-        if len(json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])) < 2:
+        try:
+            workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"`train.strategy` multi_worker reads TF_CONFIG, which is not valid: {error}.") from None
+        if len(workers) < 2:
             raise InputError("`train.strategy` multi_worker needs TF_CONFIG to name 2 workers or more; set it.")
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "default":

@@ -67,7 +67,7 @@ def build_objective(terms: Sequence[LossTerm], micro_batch_lists: int | None = N
 
     def compute(network: tf.keras.Model, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
         scores = score_batch(network, batch, seed, training=True)  # [B, L]
-        noise_seed = tf.random.fold_in(seed, tf.int32.max)  # apart from those of the row widths
+        noise_seed = tf.random.fold_in(seed, tf.int32.max)  # apart from those of dropout
         lists = {name: batch[name] for name in _LOSS_INPUTS if name in batch}
         if micro_batch_lists is None:
             total = tf.reduce_sum(add_terms(lists, scores, noise_seed))

@@ -1,4 +1,4 @@
-"""AdamW with linear warm-up and decay, as RoBERTa is trained."""
+"""AdamW with linear warm-up and decay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ WITHOUT_DECAY = ("bias", "gamma", "beta")
 def build_learning_rate(
     peak: float, steps: int, warmup_rate: float
 ) -> tf.keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the schedule: from 0 up over `warmup_rate` of all steps, then on the line from `peak` to 0 at the end."""
+    """Returns the schedule: from 0 up over `warmup_rate` of all steps, then on the line from `peak` to 0 at the end.
+
+    That line begins at the first step, as in Model Garden, so that the highest rate is (1 - `warmup_rate`) · `peak`.
+    """
     decay = tf.keras.optimizers.schedules.PolynomialDecay(peak, steps, end_learning_rate=0.0)
     return LinearWarmup(decay, max(1, round(warmup_rate * steps)), warmup_learning_rate=0.0)
 

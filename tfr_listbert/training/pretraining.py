@@ -210,8 +210,10 @@ def _compute_losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
-def measure_perplexity(network: MaskedLM, dataset: tf.data.Dataset) -> dict[str, float]:
-    """Returns how well masked tokens are predicted: `perplexity`, e to the mean cross entropy, and `masked_accuracy`.
+def build_evaluation(network: MaskedLM, dataset: tf.data.Dataset) -> Callable[[], dict[str, float]]:
+    """Returns what measures how well masked tokens are predicted, traced once for all calls.
+
+    It gives `perplexity`, e to the mean cross entropy, and `masked_accuracy`.
 
     Args:
         network: the model.
@@ -228,21 +230,23 @@ def measure_perplexity(network: MaskedLM, dataset: tf.data.Dataset) -> dict[str,
             [tf.reduce_sum(losses), tf.math.count_nonzero(hits, dtype=tf.float64), tf.cast(tf.size(labels), tf.float64)]
         )
 
-    loss, hits, masked = np.sum([measure(batch).numpy() for batch in dataset], axis=0)
-    with np.errstate(over="ignore"):  # a mean loss above 709 has no perplexity that is a number
-        return {PERPLEXITY: float(np.exp(loss / masked)), "masked_accuracy": hits / masked}
+    def evaluate() -> dict[str, float]:
+        loss, hits, masked = np.sum([measure(batch).numpy() for batch in dataset], axis=0)
+        with np.errstate(over="ignore"):  # a mean loss above 709 has no perplexity that is a number
+            return {PERPLEXITY: float(np.exp(loss / masked)), "masked_accuracy": hits / masked}
+
+    return evaluate
 
 
 def _build_task(config: Config, network: MaskedLM, masker: TokenMasker, strategy: tf.distribute.Strategy) -> Task:
     settings = config.train
     plan = StepPlan(read_rows(Path(settings.run) / "corpus", "train"), config.pretrain.batch_tokens, settings.seed)
-    held_out = _build_held_out(config, masker)
     steps = plan.epoch_steps * settings.epochs
     return Task(
         network=network,
         objective=build_objective(network.encoder.pad_id, settings.max_tokens_in_memory),
         model_objects={"encoder": network.encoder, "mlm_head": network.mlm_head},
-        evaluate=lambda: measure_perplexity(network, held_out),
+        evaluate=build_evaluation(network, _build_held_out(config, masker)),
         build_dataset=_build_step_source(plan, build_step_masks(masker, settings.seed), steps, strategy),
         steps=steps,
         evaluate_steps=settings.evaluate_steps or plan.epoch_steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -20,6 +21,7 @@ def build_manifest(config: Config) -> dict[str, Any]:
         InputError: if lists or teacher are missing, or the student whose nearest are added.
     """
     settings = config.teacher
+    is_widened = settings.bm25_neighbours or settings.student_neighbours
     return {
         "lists": digest_files(list_shards(config.data.lists, SPLIT)),
         "teacher": compute_version(settings.run, settings.checkpoint),
@@ -28,4 +30,5 @@ def build_manifest(config: Config) -> dict[str, Any]:
         "bm25_neighbours": settings.bm25_neighbours,
         "student_neighbours": settings.student_neighbours,
         "student": compute_version(settings.student) if settings.student_neighbours else None,
+        **({"bm25": dataclasses.asdict(config.data.bm25)} if is_widened else {}),
     }

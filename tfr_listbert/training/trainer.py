@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfr_listbert.config import TrainConfig
-from tfr_listbert.schema import DivergedError
+from tfr_listbert.schema import DivergedError, InputError
 from tfr_listbert.training.callbacks import Checkpointing, DivergenceCheck, Evaluation, ProgressBar, ScalarLog
 from tfr_listbert.training.checkpoints import Progress, RunCheckpoints
 from tfr_listbert.training.devices import is_chief
@@ -105,6 +106,7 @@ def train(task: Task, config: TrainConfig, run: Path, strategy: tf.distribute.St
         Where the run has ended.
 
     Raises:
+        InputError: if an assertion of the loss fails, as on labels that it does not take.
         DivergedError: when loss, gradient or validation scores are no longer numbers; it says where the run was.
     """
     with strategy.scope():
@@ -130,5 +132,9 @@ def train(task: Task, config: TrainConfig, run: Path, strategy: tf.distribute.St
             model.fit(batches, steps_per_epoch=task.steps - first_step, verbose=0, callbacks=callbacks)
         except DivergedError as error:
             error.progress = checkpoints.progress  # no checkpoint has it
+            raise
+        except tf.errors.InvalidArgumentError as error:
+            if told := re.search(r"assertion failed: (.*)", error.message):
+                raise InputError(f"A step of the training cannot be computed: {told[1]}") from None
             raise
     return checkpoints.progress
