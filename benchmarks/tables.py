@@ -9,7 +9,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
+
+_FEWEST = 100  # requests without which nothing is said of the slowest in a hundred
 
 
 def format_spread(values: Sequence[float], style: str) -> str:
@@ -61,10 +64,28 @@ class Claim:
         return f"| {self.name} | {format_spread(self.values, self.style)}{self.unit} | {goal} | {self.verdict} |"
 
 
-def format_claims(claims: Sequence[Claim]) -> str:
-    """Returns a Markdown table of claims, their goals and whether these are met."""
+def format_claims(claims: Sequence[Claim], reason: str = "") -> str:
+    """Returns a Markdown table of claims, their goals and whether these are met; below it `reason` if one is not."""
     head = ["| claim | measured, median (range) | goal | verdict |", "|---|---|---|---|"]
-    return "\n".join([*head, *(claim.format_row() for claim in claims)])
+    is_missed = any("not" in claim.verdict for claim in claims)
+    return "\n".join(
+        [*head, *(claim.format_row() for claim in claims), *(["", reason] if reason and is_missed else [])]
+    )
+
+
+def print_header(what: str) -> None:
+    """Prints the head of a Markdown table of rows by `print_row`."""
+    print(f"| {what} | clients | | p50, ms | p95 | p99 | requests/s | measured |\n|---|---|---|---|---|---|---|---|")
+
+
+def print_row(size: int, clients: int, name: str, times: np.ndarray, rate: float) -> float:
+    """Prints a row and returns its median."""
+    p50, p95, p99 = np.percentile(times, [50, 95, 99])
+    slowest = f"{p99:.1f}" if len(times) >= _FEWEST else ""
+    print(
+        f"| {size} | {clients} | {name} | {p50:.1f} | {p95:.1f} | {slowest} | {rate:.1f} | {len(times)} |", flush=True
+    )
+    return float(p50)
 
 
 def describe_machine(versions: Mapping[str, str] | None = None) -> str:

@@ -59,6 +59,12 @@ OURS = "tfr_listbert"
 WIDE, TIGHT, CROSS_ENCODER = "TFRBertTask, 30 × 64", "TFRBertTask, tightest", "CrossEncoder, ListNetLoss"
 GOALS = {WIDE: 20.0, TIGHT: 6.0, CROSS_ENCODER: 2.8}
 PEAK_GOAL, WAITING_GOAL = 0.55, 0.02
+REASON = """\
+Why goals are missed: they were set where the peak was 142 GFLOP/s. The faster the products, the larger the share of
+what is no product: passes over memory for GELU, norms, softmax, dropout and their gradients (`python -m
+benchmarks.step_profile` shows them). In use: query, key and value in one product, rows of all widths in one product,
+gradients written by hand, stateless dropout, the last layer for first tokens alone. Tried without gain: more widths,
+several rows packed to a sequence, other settings of threads and oneDNN (`python -m benchmarks.threads`)."""
 
 Trainer = Callable[[float], dict[str, float]]
 """Trains for so many seconds; says how many `pairs` in how many `seconds`."""
@@ -101,7 +107,7 @@ def measure(config: Config) -> None:
         f"{describe_machine(about['versions'])}\n"
     )
     print(format_speeds(rounds, {name: one.label for name, one in choices.items()}, tokens) + "\n")
-    print(format_claims(build_claims(rounds, peaks, waiting)))
+    print(format_claims(build_claims(rounds, peaks, waiting), REASON))
     print(f"\nMatrix-product peak, oneDNN on or off: {format_spread([peak / 1e9 for peak in peaks], '.0f')} GFLOP/s.")
 
 

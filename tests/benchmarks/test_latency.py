@@ -5,7 +5,8 @@ import pytest
 
 from benchmarks import bundles
 from benchmarks.bundles import digest_code, export_catalogue, export_untrained
-from benchmarks.latency import STORED, TEACHER_BEFORE, build_claims, print_row
+from benchmarks.latency import STORED, TEACHER_BEFORE, build_claims
+from benchmarks.tables import print_row
 
 
 @pytest.mark.parametrize(("requests", "shown"), [(99, ""), (100, "99.0")])

@@ -1,6 +1,6 @@
 """Medians, ranges and verdicts, worked out by hand."""
 
-from benchmarks import memory, reading, scoring, training
+from benchmarks import memory, reading, scoring, serving, training
 from benchmarks.flops import share_of_peak
 from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
 
@@ -23,6 +23,12 @@ def test_a_table_has_goal_and_verdict_of_each_claim():
         "| speed | 3.0 (3.0–3.0) times | at least 2.0 times | met |",
         "| wait | 5% (5%–5%) | at most 2% | **not met** |",
     ]
+
+
+def test_a_reason_stands_below_a_goal_that_is_missed():
+    met, missed = (Claim("speed", [3.0], ".1f", goal) for goal in (2.0, 4.0))
+    assert format_claims([met], "Why.").endswith("| met |")
+    assert format_claims([met, missed], "Why.").endswith("| **not met** |\n\nWhy.")
 
 
 def test_the_machine_comes_with_the_versions_of_peers():
@@ -49,6 +55,12 @@ def test_training_is_compared_round_by_round():
     table = training.format_speeds(rounds, {training.WIDE: "1 list"}, dict.fromkeys(rounds[0], 28.0)).splitlines()
     assert table[2] == f"| {training.OURS} | 125.0 (100.0–150.0) | 28.0 |  |"
     assert table[3] == f"| {training.WIDE} | 5.0 (5.0–5.0) | 28.0 | 1 list |"
+
+
+def test_what_a_server_adds_is_taken_round_by_round():
+    claims = serving.build_claims({serving.BARE: [10.0, 20.0], "REST": [11.5, 21.0], "gRPC": [13.0, 22.0]})
+    assert [claim.values for claim in claims] == [[10.0, 20.0], [1.5, 1.0], [3.0, 2.0]]
+    assert [claim.verdict for claim in claims] == ["", "met", "**not met**"]
 
 
 def test_scoring_is_compared_round_by_round():
