@@ -122,15 +122,19 @@ def describe_budget(findings: Findings) -> str:
     chosen = f"chosen among {trials} settings on the validation lists" if trials > 1 else "with the settings given"
     graded = f"the grades of {config.evaluate.judgements}" if config.evaluate.judgements else "the labels of the lists"
     return (
-        f"Every loss: {config.train.epochs} epochs of {config.train.batch_text} a step, up to {pairs:,} pairs in all, "
+        f"Every loss: {_count_epochs(config.train.epochs)} of {config.train.batch_text} a step, up to {pairs:,} pairs in all, "
         f"encoder {config.encoder.size or 'as configured'}, start {config.encoder.initial or 'random'} unless its mark "
         f"says otherwise, {chosen}"
-        f"{f' in trials of {compare.trial_epochs} epochs' if compare.trial_epochs and trials > 1 else ''}, seeds "
+        f"{f' in trials of {_count_epochs(compare.trial_epochs)}' if compare.trial_epochs and trials > 1 else ''}, seeds "
         f"{', '.join(map(str, compare.seeds))}{f', {compare.folds} folds over queries' if compare.folds else ''}. The "
         f"same seed has the same initial weights and the same order of batches for every loss."
         f"{f' Seed {compare.seeds[0]} is that of the trials, too.' if trials > 1 else ''} Tested on "
         f"{findings.board.queries} queries by {graded}."
     )
+
+
+def _count_epochs(number: int) -> str:
+    return f"{number} epoch{'s' if number > 1 else ''}"
 
 
 def write_report(findings: Findings, output: Path) -> None:
