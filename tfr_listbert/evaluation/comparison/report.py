@@ -119,13 +119,15 @@ def describe_budget(findings: Findings) -> str:
     runs = [run for system in findings.results.systems if system.row for run in system.finished]
     pairs = max((run.pairs for run in runs), default=0)
     trials = max((len(system.row.trials) for system in findings.results.systems if system.row), default=1)
-    chosen = f"chosen among {trials} settings on the validation lists" if trials > 1 else "with the settings given"
+    chosen = "with the settings given"
+    if trials > 1:
+        chosen = f"chosen among {trials} settings on the validation lists"
+        chosen += f" in trials of {_count_epochs(compare.trial_epochs)}" if compare.trial_epochs else ""
     graded = f"the grades of {config.evaluate.judgements}" if config.evaluate.judgements else "the labels of the lists"
     return (
-        f"Every loss: {_count_epochs(config.train.epochs)} of {config.train.batch_text} a step, up to {pairs:,} pairs in all, "
-        f"encoder {config.encoder.size or 'as configured'}, start {config.encoder.initial or 'random'} unless its mark "
-        f"says otherwise, {chosen}"
-        f"{f' in trials of {_count_epochs(compare.trial_epochs)}' if compare.trial_epochs and trials > 1 else ''}, seeds "
+        f"Every loss: {_count_epochs(config.train.epochs)} of {config.train.batch_text} a step, up to {pairs:,} pairs in "
+        f"all, encoder {config.encoder.size or 'as configured'}, start {config.encoder.initial or 'random'} unless its mark "
+        f"says otherwise, {chosen}, seeds "
         f"{', '.join(map(str, compare.seeds))}{f', {compare.folds} folds over queries' if compare.folds else ''}. The "
         f"same seed has the same initial weights and the same order of batches for every loss."
         f"{f' Seed {compare.seeds[0]} is that of the trials, too.' if trials > 1 else ''} Tested on "
