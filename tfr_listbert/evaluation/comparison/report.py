@@ -125,9 +125,9 @@ def describe_budget(findings: Findings) -> str:
         chosen += f" in trials of {_count_epochs(compare.trial_epochs)}" if compare.trial_epochs else ""
     graded = f"the grades of {config.evaluate.judgements}" if config.evaluate.judgements else "the labels of the lists"
     return (
-        f"Every loss: {_count_epochs(config.train.epochs)} of {config.train.batch_text} a step, up to {pairs:,} pairs in "
-        f"all, encoder {config.encoder.size or 'as configured'}, start {config.encoder.initial or 'random'} unless its mark "
-        f"says otherwise, {chosen}, seeds "
+        f"Every loss: {_count_epochs(config.train.epochs)} of {config.train.batch_text} a step, up to {pairs:,} pairs "
+        f"in all, encoder {config.encoder.size or 'as configured'}, start {config.encoder.initial or 'random'} unless "
+        f"its mark says otherwise, {chosen}, seeds "
         f"{', '.join(map(str, compare.seeds))}{f', {compare.folds} folds over queries' if compare.folds else ''}. The "
         f"same seed has the same initial weights and the same order of batches for every loss."
         f"{f' Seed {compare.seeds[0]} is that of the trials, too.' if trials > 1 else ''} Tested on "
