@@ -6,7 +6,7 @@ import types
 import pytest
 
 from tfr_listbert.schema import DivergedError
-from tfr_listbert.training.callbacks import Evaluation
+from tfr_listbert.training.callbacks import Checkpointing, Evaluation
 from tfr_listbert.training.checkpoints import Progress
 
 
@@ -33,3 +33,12 @@ def test_a_validation_metric_that_is_no_number_stops_the_run_and_is_never_the_be
     assert checkpoints.kept == ([1, 2] if is_lower_better else [1])
     assert checkpoints.progress.best_value == (1.0 if is_lower_better else 2.0)
     assert len(checkpoints.progress.history) == 2
+
+
+def test_the_best_so_far_is_also_a_checkpoint_to_go_on_from():
+    saved = []
+    checkpoints = types.SimpleNamespace(progress=Progress(best_step=7), save=saved.append)
+    checkpointing = Checkpointing(checkpoints, 5)
+    for step in range(1, 12):
+        checkpointing.on_step(step, {})
+    assert saved == [5, 7, 10]

@@ -111,7 +111,10 @@ class Evaluation(_StepCallback):
 
 
 class Checkpointing(_StepCallback):
-    """Writes a checkpoint to go on from every so many steps, and where the run ends."""
+    """Writes a checkpoint to go on from every so many steps, with each new best, and where the run ends.
+
+    With the best, since a run that goes on from before it may not come by it again: on a GPU sums are not repeatable.
+    """
 
     def __init__(self, checkpoints: RunCheckpoints, every_steps: int):
         """Writes to `checkpoints` every `every_steps` steps."""
@@ -122,7 +125,7 @@ class Checkpointing(_StepCallback):
 
     def on_step(self, step: int, logs: dict[str, Any]) -> None:
         """Writes where it is due."""
-        if step % self._every_steps == 0:
+        if step % self._every_steps == 0 or step == self._checkpoints.progress.best_step:
             self._save(step)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
