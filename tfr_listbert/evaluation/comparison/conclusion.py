@@ -47,8 +47,8 @@ def describe_population(board: Leaderboard, systems: Sequence[System]) -> str:
         queries = "There is one test query: nothing can be said of other queries, and no difference can be significant."
     else:
         queries = f"The tests hold for other queries like the {board.queries} test queries, not for another shop."
-    if seeds < 2:
-        runs = "They hold for these very runs alone: with one seed nothing is known of another run of the same loss."
+    if not luck.shares:
+        runs = "They hold for these very runs alone: one run of each loss tells nothing of another one."
     else:
         runs = (
             "They hold for other runs, too, as far as the losses share one spread from run to run, which is "

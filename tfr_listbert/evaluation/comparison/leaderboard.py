@@ -72,7 +72,6 @@ class Leaderboard:
         metric: its key.
         standings: of all systems with a finished run.
         p_values: corrected, [n, n] in the order of the standings.
-        luck: of one run of each standing.
         pooled_luck: of one run, as all losses share it but those that vary clearly more; none where it is not known.
         queries: number of test queries.
     """
@@ -80,7 +79,6 @@ class Leaderboard:
     metric: str
     standings: tuple[Standing, ...]
     p_values: np.ndarray
-    luck: tuple[Luck, ...]
     pooled_luck: Luck
     queries: int
 
@@ -134,7 +132,7 @@ def rank_systems(systems: Sequence[System], metric: str, resamples: int, seed: i
                 losses=int(np.sum(differences < -_TIE)),
             )
         )
-    return Leaderboard(metric, tuple(standings), p_values, tuple(luck), pooled, len(values[0]) if values else 0)
+    return Leaderboard(metric, tuple(standings), p_values, pooled, len(values[0]) if values else 0)
 
 
 def _test_pairs(

@@ -157,12 +157,15 @@ class JSONLSource(Source):
 
     def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
         """See `Source`."""
-        # A dotted name may be a path or, where objects were flattened, a key
-        paths = [_build_json_path(parts) for column in columns.values() for parts in (column.split("."), [column])]
-        selected = "".join(
-            f", coalesce(_values[{2 * index + 1}], _values[{2 * index + 2}]) AS {quote_name(name)}"
-            for index, name in enumerate(columns)
-        )
+        paths: list[str] = []
+        selected = ""
+        for name, column in columns.items():
+            paths.append(_build_json_path(column.split(".")))
+            value = f"_values[{len(paths)}]"
+            if "." in column:  # it may be a key, too, where objects were flattened
+                paths.append(_build_json_path([column]))
+                value = f"coalesce({value}, _values[{len(paths)}])"
+            selected += f", {value} AS {quote_name(name)}"
         return (
             f"SELECT _file, _row, CASE WHEN _values IS NULL THEN line[:200] END AS _broken{selected} FROM "
             f"(SELECT *, TRY(json_extract_string(line, {quote_list(paths)})) AS _values "
