@@ -39,6 +39,13 @@ def test_overrides_win_over_the_file_and_the_file_over_its_base(tmp_path):
     assert (config.train.epochs, config.train.seed, config.train.run, config.encoder.layers) == (7, 4, "c", 3)
 
 
+def test_null_takes_an_option_of_the_base_away(tmp_path):
+    (tmp_path / "base.yaml").write_text("data: {options: {columns: {query: q, time: day}, train_window: [1, 2]}}")
+    text = "base: base.yaml\ndata: {options: {columns: {time: null}}}"
+    config = read_text(tmp_path, text, "data.options.train_window=null")
+    assert config.data.options == {"columns": {"query": "q"}}
+
+
 def test_a_number_in_scientific_notation_is_a_number(tmp_path):
     assert read_text(tmp_path, "train: {learning_rate: 1e-4}").train.learning_rate == 1e-4
 

@@ -84,6 +84,17 @@ SHOP_EXPORTS = [  # the simulated shop's in place of one's own
 ]
 
 
+def is_part(part, whole):
+    if isinstance(part, dict):
+        return all(key in whole and is_part(value, whole[key]) for key, value in part.items())
+    return part == whole
+
+
+def test_the_lines_to_change_are_those_of_the_config():
+    (block,) = [one for one in map(yaml.safe_load, list_blocks("yaml")) if "exports/" in str(one)]
+    assert is_part(block, yaml.safe_load((ROOT / "pipelines/configs/my_shop.yaml").read_text()))
+
+
 def list_own_steps():
     """Returns the README's commands for a log of one's own, the simulated shop's files in its place."""
     lines = [line for block in list_blocks("bash") for line in block.splitlines() if "my_shop.yaml" in line]

@@ -69,6 +69,8 @@ class Config:
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Returns the config in a YAML file.
 
+    A `null` within `data.options` is as if the option had not been given, so that it takes one of the base away.
+
     Args:
         path: the file; its `base:` names a file, relative to it, whose settings it starts from.
         overrides: `section.key=value`, the value in YAML; they win over the file.
@@ -79,7 +81,18 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     values = _read_yaml(Path(path), seen=())
     for override in overrides:
         _apply_override(values, override)
+    data = values.get("data")
+    if isinstance(data, Mapping) and isinstance(data.get("options"), Mapping):
+        values["data"] = {**data, "options": _drop_nulls(data["options"])}
     return build_dataclass(Config, values, "")
+
+
+def _drop_nulls(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _drop_nulls(value) if isinstance(value, Mapping) else value
+        for key, value in options.items()
+        if value is not None
+    }
 
 
 def write_config(config: Config, path: str | Path) -> None:
