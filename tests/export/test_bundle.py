@@ -78,7 +78,7 @@ def test_server_answers_the_golden_requests_over_rest_and_grpc(served, exported)
     for url in served:
         replay = replay_golden_requests(url, "ranker", 1, requests, rounds=1)
         assert replay.faults == []
-        assert len(replay.seconds) == len(requests) - 5
+        assert len(replay.seconds) == len(requests) - 6
 
 
 def test_export_keeps_the_config_that_it_was_trained_with(exported, run_config):

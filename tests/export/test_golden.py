@@ -18,7 +18,7 @@ def test_every_signature_is_asked_good_and_bad(golden):
     counts = collections.Counter((one["signature_name"], "error" in one) for one in golden)
     for name in ("serving_default", "rank", "rank_n", "score_tokens", "predict"):
         assert counts[name, False] >= 4
-    assert sum(count for (_, is_bad), count in counts.items() if is_bad) == 5
+    assert sum(count for (_, is_bad), count in counts.items() if is_bad) == 6
     assert {one["error"] for one in golden if "error" in one} == {"INVALID_ARGUMENT"}
 
 

@@ -20,7 +20,7 @@ PAD = 1
 class IdEncoder(tf.keras.layers.Layer):
     """Gives every token its id and the id's square as its vector, padding too."""
 
-    shape = types.SimpleNamespace(width=2)
+    shape = types.SimpleNamespace(width=2, layers=1)
     pad_id = PAD
 
     def call(self, tokens, seed=None, training=None):

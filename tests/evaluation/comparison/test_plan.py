@@ -129,5 +129,5 @@ def test_the_shipped_comparisons_can_be_planned(name):
     config = read_config(f"pipelines/configs/compare_{name}.yaml")
     rows = plan_rows(config.compare)
     keys = {row.entry.loss for row in rows}
-    assert keys >= {"rank_net_loss", "list_net_loss", "list_mle_loss", "approx_ndcg_loss", "softmax_loss"}
+    assert keys >= {"rank_net_loss", "list_net_loss", "list_mle_loss", "approx_ndcg_loss"}
     assert {row.name for row in rows} >= set(config.compare.shown)

@@ -20,7 +20,8 @@ WEIGHTS = 10_000_000
 
 CONFIG = """model_config_list {{ config {{
   name: "toy" base_path: "{folder}" model_platform: "tensorflow"
-  model_version_policy {{ specific {{ versions: {number} }} }} version_labels {{ key: "stable" value: {number} }}
+  model_version_policy {{ specific {{ versions: {number} versions: {next} }} }}
+  version_labels {{ key: "stable" value: {number} }}
 }} }}
 """
 
@@ -42,7 +43,7 @@ def publish(folder, number):
     model = LargeModel(number)
     tf.saved_model.save(model, str(folder / f".{number}"), signatures=model.answer)
     (folder / f".{number}").rename(folder / str(number))
-    (folder / ".config").write_text(CONFIG.format(folder=folder, number=number))
+    (folder / ".config").write_text(CONFIG.format(folder=folder, number=number, next=number + 1))
     (folder / ".config").rename(folder / "models.config")
 
 
