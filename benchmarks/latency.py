@@ -45,8 +45,7 @@ REASON = """\
 Why the ratio is missed: the goal was set where the teacher before took 271 ms for 100 candidates. A query of a dozen
 tokens costs some 200 small ops and 18 products that read 13 MB of weights, wherever it runs; it gains nothing from
 fast products of large matrices, the teacher does. In use: weights as constants. Tried: transpositions that evade
-oneDNN (a tenth less, but no ONNX export), and a process without oneDNN (`TF_ENABLE_ONEDNN_OPTS=0`, a quarter less, but
-rankers beside it lose)."""
+oneDNN (a tenth less, but no ONNX export), and a process without oneDNN (`TF_ENABLE_ONEDNN_OPTS=0`, a quarter less)."""
 
 
 @dataclasses.dataclass(frozen=True)
