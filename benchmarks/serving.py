@@ -37,7 +37,8 @@ GOAL_MILLISECONDS = 2.0
 
 REASON = """\
 Why a goal is missed: the call of a larger model keeps all cores busy, and the server's own work waits for one of them.
-Beside the 9 to 11 ms of a `tiny` ranker REST adds 1.5 to 1.7 ms, gRPC 1.0 to 1.4."""
+Beside the 9 to 11 ms of a `tiny` ranker REST adds 1.5 to 1.7 ms, gRPC 1.0 to 1.4
+(`python -m benchmarks.serving runs/shop/served/shop_ranker`)."""
 
 Call = Callable[[], Any]
 BARE = "bare"

@@ -263,13 +263,11 @@ class TextRanker(tf.Module):
 
     def _count_documents(self, fields: Mapping[str, tf.Tensor], num_documents: tf.Tensor) -> tf.Tensor:
         slots = tf.shape(fields[self.fields[0]])
-        is_one_each = tf.equal(tf.size(num_documents), slots[0])
         is_within = tf.reduce_all((num_documents >= 0) & (num_documents <= slots[1]))
-        each, within = (
-            f"{NUM_DOCUMENTS} must {rule}:" for rule in ("hold a number for each list", "be from 0 to the slots")
-        )
+        each = f"{NUM_DOCUMENTS} must hold a number for each list:"
+        within = f"{NUM_DOCUMENTS} must be from 0 to the number of slots:"
         checks = [
-            tf.debugging.Assert(is_one_each, [each, num_documents, slots[0]]),
+            tf.debugging.Assert(tf.equal(tf.size(num_documents), slots[0]), [each, num_documents, slots[0]]),
             tf.debugging.Assert(is_within, [within, num_documents, slots[1]]),
         ]
         with tf.control_dependencies(checks):
