@@ -34,8 +34,8 @@ from tfr_listbert.training.trainer import TrainingModel
 ROW_TOKENS, CHUNK_TOKENS, VOCABULARY = 64, 4096, 8000
 LENGTHS = (500, 1000, 2000)
 PAIRS, NO_PAIRS = "approx_ndcg_loss", "softmax_loss"
-PEAK_GOAL, GROWTH_GOAL = 2.0, 1.1
-"""GiB of the process at the longest list; times that of the shortest list, without a loss over pairs."""
+PEAK_GOAL, GROWTH_GOAL, PLAN_GOAL = 2.0, 1.1, 1.1
+"""GiB of the process at the longest list; times that of the shortest one, without a loss over pairs; times the plan."""
 
 
 def read_status(name: str) -> int:
@@ -70,7 +70,7 @@ def build_signature() -> dict[str, tf.TypeSpec]:
 
 
 def measure_step(key: str, documents: int) -> dict[str, int]:
-    """Returns the peak of a step at all and above what the process had before the model was built, and the plan."""
+    """Returns the peak of the process, how far a step brought it above what it was without a model, and the plan."""
     make_repeatable(1)
     before = read_status("VmRSS")
     encoder = RobertaEncoder(VOCABULARY, SIZES["mini"])
@@ -100,12 +100,12 @@ def measure_apart(key: str, documents: int) -> dict[str, int]:
 def format_peaks(answers: Sequence[Mapping[str, int]]) -> str:
     """Returns a Markdown table of peaks in GiB, and measured over planned."""
     lines = [
-        "| loss | documents | peak of the process, GiB | of it the step | planned | step / plan |",
+        "| loss | documents | peak of the process, GiB | of it the step | planned | peak / plan |",
         "|---|---|---|---|---|---|",
     ]
     for answer in answers:
         numbers = " | ".join(f"{answer[name] / 2**30:.2f}" for name in ("whole", "step", "planned"))
-        ratio = answer["step"] / answer["planned"]
+        ratio = answer["whole"] / answer["planned"]
         lines.append(f"| {answer['loss']} | {answer['documents']:,} | {numbers} | {ratio:.2f} |")
     return "\n".join(lines)
 
@@ -114,11 +114,13 @@ def build_claims(answers: Sequence[Mapping[str, int]]) -> list[Claim]:
     """Returns the peak at the longest list, and how that of the encoder grows from the shortest to the longest."""
     own = {name: [answer for answer in answers if answer["loss"] == name] for name in (PAIRS, NO_PAIRS)}
     whole, first, last = own[PAIRS][-1], own[NO_PAIRS][0], own[NO_PAIRS][-1]
+    ratios = [answer["whole"] / answer["planned"] for answer in answers]
     peak = f"peak of the process, {PAIRS}, {whole['documents']:,} documents"
     growth = f"step without a loss over pairs, {last['documents']:,} documents against {first['documents']:,}"
     return [
         Claim(peak, [whole["whole"] / 2**30], ".2f", PEAK_GOAL, is_ceiling=True, unit=" GiB"),
         Claim(growth, [last["step"] / first["step"]], ".2f", GROWTH_GOAL, is_ceiling=True, unit=" times"),
+        Claim("peak of the process, of the plan", ratios, ".2f", PLAN_GOAL, is_ceiling=True, unit=" times"),
     ]
 
 

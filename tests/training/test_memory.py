@@ -33,10 +33,10 @@ def test_a_student_adds_rows_of_queries_a_second_encoder_and_whole_last_layers()
 
     ranker, shared = plan(batch_lists=2), plan_student()
     assert shared.weights == ranker.weights and plan_student(encoders=2).weights == 2 * ranker.weights
-    # Of each token of a row of 6: 10·8 + 3·16 + 3·2·6 of the first layer, 4·8 of the last, 4·16 + 6·8 + 3·2·6 at work.
-    assert shared.activations - ranker.activations == 2 * 6 * 4 * (164 + 32 + 148)
+    # Of each token of a row of 6: 7·8 + 3·16 + 3·2·6 of the first layer, 4·8 of the last, 8 + 2·16 at work.
+    assert shared.activations - ranker.activations == 2 * 6 * 4 * (140 + 32 + 40)
     # With the mean the last layer keeps as much as the first: of 6,400 tokens in rows of 32, and of the queries' 12.
-    kept = {32: 80 + 48 + 192, 6: 164}
+    kept = {32: 56 + 48 + 192, 6: 140}
     difference = plan_student(is_mean=True).activations - shared.activations
     assert difference == 4 * (6400 * (kept[32] - 32) + 12 * (kept[6] - 32))
 

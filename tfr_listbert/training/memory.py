@@ -1,4 +1,9 @@
-"""How much memory a training step will take at its peak, said before it is made."""
+"""How much memory a training will take at its peak, said before its first step.
+
+The constants and `count_token_bytes` are fitted to peaks of processes on Linux (`python -m benchmarks.memory` shows how
+well): 2, 4 and 6 layers, widths of 256 and 512, rows of 16 to 128 tokens in one width or five, 4,096 to 16,384 tokens
+at a time.
+"""
 
 from __future__ import annotations
 
@@ -10,38 +15,44 @@ from tfr_listbert.encoders.roberta import RobertaShape
 from tfr_listbert.losses import DistillationLoss, RankingLoss
 
 _FLOAT_BYTES = 4
-_WEIGHT_COPIES = 6
-"""Weights, two moments of AdamW, gradients, their clipped copy, and what the optimizer has under its hands."""
+_WEIGHT_COPIES = 7
+"""Weights, two moments of AdamW, gradients and their sum, the clipped copy, and what the optimizer works on."""
+_PROCESS_BYTES = 730_000_000
+"""TensorFlow and the libraries (560 MB), and the graph of a step apart from the layers."""
+_LAYER_GRAPH_BYTES = 83_000_000
+"""The graph of a layer and its gradient, and the kernels that oneDNN compiles for it; hardly more for many widths."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MemoryPlan:
-    """Peak memory of a step by what takes it, in bytes.
+    """Peak memory of a training by what takes it, in bytes.
 
     Attributes:
+        process: TensorFlow itself and the step's graph.
         weights: weights, gradients and optimizer.
         activations: of the encoder.
         loss: its pairs of documents.
     """
 
+    process: int
     weights: int
     activations: int
     loss: int
 
     @property
     def total(self) -> int:
-        """The sum, in bytes; the process itself, some 0.6 GB with TensorFlow, comes on top."""
-        return self.weights + self.activations + self.loss
+        """The sum, in bytes: that of the whole process, but for buffers of lists that are read ahead."""
+        return self.process + self.weights + self.activations + self.loss
 
     def describe(self) -> str:
         """Returns the plan in words.
 
-        >>> MemoryPlan(10**8, 2 * 10**9, 0).describe()
-        'Expected peak memory of a step: 2.10 GB (weights and optimizer 0.10, activations 2.00, loss 0.00).'
+        >>> MemoryPlan(10**9, 10**8, 2 * 10**9, 0).describe()
+        'Expected peak memory: 3.10 GB (TensorFlow 1.00, weights and optimizer 0.10, activations 2.00, loss 0.00).'
         """
-        parts = (f"{value / 1e9:.2f}" for value in (self.total, self.weights, self.activations, self.loss))
-        return "Expected peak memory of a step: {} GB (weights and optimizer {}, activations {}, loss {}).".format(
-            *parts
+        parts = (self.total, self.process, self.weights, self.activations, self.loss)
+        return "Expected peak memory: {} GB (TensorFlow {}, weights and optimizer {}, activations {}, loss {}).".format(
+            *(f"{part / 1e9:.2f}" for part in parts)
         )
 
 
@@ -56,7 +67,7 @@ def plan_memory(
     encoders: int = 1,
     is_mean: bool = False,
 ) -> MemoryPlan:
-    """Returns the peak memory of a step whose lists are all as long as the longest, and their rows too.
+    """Returns the peak memory of a training with a step whose lists are all as long as the longest, and their rows too.
 
     Args:
         settings: how many lists a step has and how many tokens are in memory.
@@ -76,6 +87,7 @@ def plan_memory(
     at_once = min(lists, settings.micro_batch_lists or lists)
     queries = lists * query_row * count_token_bytes(shape, query_row, is_mean)
     return MemoryPlan(
+        _PROCESS_BYTES + encoders * shape.layers * _LAYER_GRAPH_BYTES,
         encoders * _WEIGHT_COPIES * _FLOAT_BYTES * count_weights(shape, vocabulary_size),
         queries + tokens * count_token_bytes(shape, longest_row, is_mean),
         sum(count_loss_bytes(loss, at_once, longest_list) for loss in losses),
@@ -91,13 +103,13 @@ def count_weights(shape: RobertaShape, vocabulary_size: int) -> int:
 def count_token_bytes(shape: RobertaShape, row_tokens: int, is_mean: bool = False) -> int:
     """Returns the bytes of activations for a token: those kept for the gradient, and one layer's under work.
 
-    A layer keeps of each token its input, query, key, value, scaled query, mixed values, two normalized sums and their
-    dropout masks, of the feed-forward product its input, gate and output, and its attention to a row, with its mask and
-    what is dropped of it. The last layer, computed for one token of a row, keeps key and value; where the mean of all
-    tokens is taken (`is_mean`) it is as the others.
+    A layer keeps of each token its query, key, value and scaled query, its mixed values and two normalized sums, of the
+    feed-forward product its input, gate and output, and its attention to a row, with its mask and what is dropped of
+    it. The last layer, computed for one token of a row, keeps key and value; where the mean of all tokens is taken
+    (`is_mean`) it is as the others.
     """
-    kept = 10 * shape.width + 3 * shape.inner_width + 3 * shape.heads * row_tokens
-    under_work = 4 * shape.inner_width + 6 * shape.width + 3 * shape.heads * row_tokens
+    kept = 7 * shape.width + 3 * shape.inner_width + 3 * shape.heads * row_tokens
+    under_work = shape.width + 2 * shape.inner_width
     last = kept if is_mean else 4 * shape.width
     return _FLOAT_BYTES * ((shape.layers - 1) * kept + last + under_work)
 
