@@ -1,6 +1,7 @@
 """Losses that approximate a metric: values worked out by hand, and the metric that they go to."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
@@ -22,6 +23,20 @@ def test_approx_ndcg_goes_to_ndcg_as_the_temperature_falls(evaluate):
     metrics = compute_metrics([ScoredList("q", ids, np.array(LABELS[0]), np.array(SCORES[0]))])
     losses = evaluate("approx_ndcg_loss", {"temperature": 1e-3}, LABELS, SCORES)[0]
     np.testing.assert_allclose(losses, -metrics["ndcg"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("documents", "gain"), [(7, 1.21), (30, 1.24)])
+def test_scores_far_apart_in_any_order_have_a_lower_loss_than_equal_ones(evaluate, documents, gain):
+    # One relevant document, at each rank in turn: the mean of the discounts over that of the middle rank.
+    labels = np.eye(documents)
+    equal, apart = (
+        evaluate(
+            "approx_ndcg_loss", {"temperature": 0.1}, labels, np.tile(np.arange(documents) * distance, (documents, 1))
+        )[0]
+        for distance in (0.0, 10.0)
+    )
+    np.testing.assert_allclose(equal, -1 / np.log2(2 + (documents - 1) / 2), rtol=1e-6)
+    assert np.mean(apart) / np.mean(equal) == pytest.approx(gain, abs=0.005)
 
 
 def test_approx_mrr_weights_reciprocal_smooth_ranks_by_label(evaluate):

@@ -14,8 +14,9 @@ from tfr_listbert.evaluation.comparison.plan import Row
 from tfr_listbert.evaluation.comparison.plots import mean_curve, plot_all
 from tfr_listbert.evaluation.comparison.query_page import choose_pair, format_query_page
 from tfr_listbert.evaluation.comparison.report import Findings, describe_paper, write_report
-from tfr_listbert.evaluation.comparison.results import Results, System, is_rising
+from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun, is_rising
 from tfr_listbert.evaluation.comparison.tables import mark_system, tabulate_paper, tabulate_standings
+from tfr_listbert.evaluation.metrics import ScoredList
 from tfr_listbert.evaluation.slices import slice_lists
 
 from .conftest import build_outcome, build_run
@@ -94,8 +95,18 @@ def test_the_files_agree_and_need_nothing_else(findings, tmp_path):
         "1234",
         "True",
     )
-    mean = findings.results.systems[0].runs[0].per_list["ndcg_10"].mean()
-    assert float(rows[0]["test_ndcg_10"]) == pytest.approx(mean, abs=1e-6)
+    run = findings.results.systems[0].runs[0]
+    assert float(rows[0]["test_ndcg_10"]) == pytest.approx(run.per_list["ndcg_10"].mean(), abs=1e-6)
+    assert float(rows[0]["score_spread"]) == pytest.approx(run.score_spread, rel=1e-5)
+
+
+def test_the_spread_of_scores_is_that_within_lists():
+    lists = [
+        ScoredList("a", ["1", "2"], np.zeros(2), np.array([10.0, 12.0])),
+        ScoredList("b", ["1"], np.zeros(1), np.ones(1)),
+    ]
+    assert SystemRun(1, (), (), lists, {}).score_spread == (1.0 + 0.0) / 2
+    assert np.isnan(SystemRun(1, (), (), (), {}).score_spread)
 
 
 def test_each_run_leaves_its_metrics_by_query_and_its_rankings(findings, tmp_path):

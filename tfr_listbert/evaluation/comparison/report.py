@@ -82,12 +82,16 @@ def build_report(findings: Findings) -> list[Block]:
     for other in findings.others:
         blocks += [Heading(other.metric, 3), tabulate_standings(other, systems, metric)]
     blocks += [Heading(f"Slices, {board.metric}"), tabulate_slices(board, slice_lists(findings.results.lists))]
-    blocks += [Heading("Runs"), tabulate_runs(systems, board.metric)]
+    blocks += [Heading("Runs"), Paragraph(_RUNS_NOTE), tabulate_runs(systems, board.metric)]
     if findings.trials:
         blocks += [Heading("Trials"), tabulate_trials(findings.trials, board.metric)]
     return blocks
 
 
+_RUNS_NOTE = (
+    "Spread of scores: their standard deviation within a test list, mean over the lists. One many times that of other "
+    "losses, without a lead, is the sign of a loss that has driven scores apart before it had them in order."
+)
 _BOARD_NOTE = (
     "Systems that share a letter cannot be told apart. ±: standard deviation of a run's mean. 95 % of the difference: "
     "of other queries and other runs, for this pair alone; p: corrected over all pairs, '<=' where no resample was as "
@@ -174,17 +178,17 @@ def _list_results(findings: Findings) -> Table:
 
 
 def _list_runs(findings: Findings) -> Table:
-    """Returns all numbers of all training runs, a row for each fold of a run; the test metric is that of the run."""
+    """Returns all numbers of all training runs, a row for each fold of a run; those of the test lists are the run's."""
     metric = findings.board.metric
-    header = ["system", "learning_rate", "temperature", "seed", "fold", f"test_{metric}", f"validation_{metric}"]
-    header += ["best_step", "pairs", "seconds", "is_diverged", "is_failed", "is_rising"]
+    header = ["system", "learning_rate", "temperature", "seed", "fold", f"test_{metric}", "score_spread"]
+    header += [f"validation_{metric}", "best_step", "pairs", "seconds", "is_diverged", "is_failed", "is_rising"]
     rows = []
     for system in findings.results.systems:
         for run in system.runs:
-            test = f"{run.per_list[metric].mean():.6f}" if run.per_list else ""
+            test = [f"{run.per_list[metric].mean():.6f}", f"{run.score_spread:.6g}"] if run.per_list else ["", ""]
             for number, (trial, outcome) in enumerate(zip(run.trials, run.outcomes, strict=True), start=1):
                 fold = number if len(run.outcomes) > 1 else ""
-                numbers = [trial.learning_rate, trial.temperature, run.seed, fold, test, outcome.best_value]
+                numbers = [trial.learning_rate, trial.temperature, run.seed, fold, *test, outcome.best_value]
                 numbers += [outcome.best_step, outcome.pairs, round(outcome.seconds, 1), outcome.is_diverged]
                 numbers += [outcome.is_failed, is_rising(outcome, metric)]
                 rows.append([system.name, *("" if one is None else str(one) for one in numbers)])

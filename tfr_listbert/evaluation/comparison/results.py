@@ -57,6 +57,11 @@ class SystemRun:
         return any(is_rising(outcome, metric) for outcome in self.outcomes)
 
     @property
+    def score_spread(self) -> float:
+        """Standard deviation of the scores of a test list, mean over the lists; not a number where none was scored."""
+        return float(np.mean([np.std(one.scores) for one in self.scored])) if self.scored else float("nan")
+
+    @property
     def pairs(self) -> int:
         """Query-document pairs seen in training, all folds together."""
         return sum(outcome.pairs for outcome in self.outcomes)

@@ -138,7 +138,8 @@ def tabulate_slices(board: Leaderboard, slices: Mapping[str, np.ndarray]) -> Tab
 
 def tabulate_runs(systems: Sequence[System], metric: str) -> Table:
     """Returns one line per training run, the diverged ones too."""
-    header = ["system", "settings", "seed", f"test {metric}", f"validation {metric}", "at step", "pairs", "marks"]
+    header = ["system", "settings", "seed", f"test {metric}", "spread of scores", f"validation {metric}", "at step"]
+    header += ["pairs", "marks"]
     rows = []
     for system in systems:
         for run in system.runs if system.row else ():
@@ -146,7 +147,7 @@ def tabulate_runs(systems: Sequence[System], metric: str) -> Table:
             best = " ".join(format_number(outcome.best_value) for outcome in run.outcomes)
             steps = " ".join(str(outcome.best_step) for outcome in run.outcomes)
             settings = " ".join(trial.name for trial in run.trials)
-            numbers = [str(run.seed), value, best, steps, f"{run.pairs:,}"]
+            numbers = [str(run.seed), value, format_number(run.score_spread), best, steps, f"{run.pairs:,}"]
             rows.append([system.name, settings, *numbers, _mark_run(run, metric)])
     return Table(header, rows)
 
