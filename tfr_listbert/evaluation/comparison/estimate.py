@@ -17,6 +17,7 @@ from tfr_listbert.rows.dataset import build_dataset, build_step_dataset
 from tfr_listbert.rows.profile import measure_rows
 from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.devices import set_precision
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
 from tfr_listbert.training.ranking import build_order, index_training_lists
@@ -48,6 +49,7 @@ def measure_speed(config: Config) -> Speed:
         InputError: as `train_ranker` for lists, tokenizer and encoder.
     """
     started = time.monotonic()
+    set_precision(config.train.precision)
     config = adopt_initial(config)
     batcher = build_batcher(config, read_tokenizer(config.text.folder))
     measured = build_dataset(config.data.lists, "train", batcher, config.evaluate.batch_lists)
@@ -79,11 +81,14 @@ class _StepClock(tf.keras.callbacks.Callback):
 def estimate_seconds(runs: Sequence[Run], speed: Speed, jobs: int) -> float:
     """Returns about how long `runs` take with `jobs` at once: starts overlap, steps share the cores."""
     total = 0.0
-    tokenizers = {folder: read_tokenizer(folder) for folder in {run.config.text.folder for run in runs}}
+    by_lists = {run.config.data.lists: run.config for run in runs}  # runs differ in loss, settings, epochs and seed
+    indexes = {
+        lists: index_training_lists(config, build_batcher(config, read_tokenizer(config.text.folder)))
+        for lists, config in by_lists.items()
+    }
     for run in runs:
         train = run.config.train
-        batcher = build_batcher(run.config, tokenizers[run.config.text.folder])
-        deal = StepDeal(index_training_lists(run.config, batcher), build_order(train))
+        deal = StepDeal(indexes[run.config.data.lists], build_order(train))
         evaluations = math.ceil(deal.steps / (train.evaluate_steps or deal.epoch_steps))
         total += speed.start_seconds / jobs + deal.steps * speed.step_seconds + evaluations * speed.evaluation_seconds
     return total
