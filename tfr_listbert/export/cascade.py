@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfr_listbert.export.signatures import Signature, TextRanker
+from tfr_listbert.export.signatures import Signature, TextRanker, require_as_many
 from tfr_listbert.export.student_signatures import DOCUMENT_IDS, TextStudent, VectorTable
 from tfr_listbert.models.student import TwoTowers
 from tfr_listbert.schema import PADDING_SCORE, QUERY
@@ -97,12 +97,9 @@ class TextCascade(TextStudent):
             fields: each text field, [B, L] string; read for the first documents alone.
             features: each numeric feature, [B, L] float32.
         """
-        first = fields[self.fields[0]]
-        message = f"{DOCUMENT_IDS} and {self.fields[0]} must hold as many documents:"
-        is_right = tf.reduce_all(tf.equal(tf.shape(document_ids), tf.shape(first)))
-        checks = self._check_shapes(queries, fields, features)
-        checks.append(tf.debugging.Assert(is_right, [message, tf.shape(document_ids), tf.shape(first)]))
-        with tf.control_dependencies(checks):
+        first = self.fields[0]
+        check = require_as_many("documents", DOCUMENT_IDS, tf.shape(document_ids), first, tf.shape(fields[first]))
+        with tf.control_dependencies([check, *self._check_shapes(queries, fields, features)]):
             found = self.rank_ids(tf.identity(queries), document_ids)
         scores = self._rank_anew(queries, fields, features, found["scores"], found["is_known"])
         return {**self._order(scores), "is_known": found["is_known"]}

@@ -27,6 +27,12 @@ Signature = tuple[Callable[..., dict[str, tf.Tensor]], Mapping[str, tf.TensorSpe
 """What answers, and its inputs by name."""
 
 
+def require_as_many(counted: str, name: str, shape: tf.Tensor, other: str, other_shape: tf.Tensor) -> tf.Operation:
+    """Returns the assertion that the inputs `name` and `other` hold as many of what is counted, such as "documents"."""
+    is_so = tf.reduce_all(tf.equal(shape, other_shape))
+    return tf.debugging.Assert(is_so, [f"{name} and {other} must hold as many {counted}:", shape, other_shape])
+
+
 class TextRanker(tf.Module):
     """Tokenizer, packing and row scorer in one: the trained ranker, fed with raw text.
 
@@ -251,10 +257,7 @@ class TextRanker(tf.Module):
         columns = {name: (fields | features)[name] for name in (*self.fields[1:], *self.features)}
         checks = [(QUERY, tf.shape(queries), first[:1])] + [(name, tf.shape(x), first) for name, x in columns.items()]
         return [
-            tf.debugging.Assert(
-                tf.reduce_all(tf.equal(shape, expected)),
-                [f"{name} and {self.fields[0]} must hold as many lists and documents:", shape, first],
-            )
+            require_as_many("lists and documents", name, shape, self.fields[0], expected)
             for name, shape, expected in checks
         ]
 

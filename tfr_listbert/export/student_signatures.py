@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tfr_listbert.export.half_weights import HalfWeight
-from tfr_listbert.export.signatures import NUM_DOCUMENTS, Signature, TextRanker
+from tfr_listbert.export.signatures import NUM_DOCUMENTS, Signature, TextRanker, require_as_many
 from tfr_listbert.models.student import TwoTowers
 from tfr_listbert.schema import PADDING_SCORE, QUERY, InputError
 from tfr_listbert.text.packing import RowPacker
@@ -162,10 +162,8 @@ class TextStudent(TextRanker):
             `scores`, `sorted_scores` [B, L] float32, `order` [B, L] int32, best first, unknown ids after all that are
             known and padding last; `is_known` [B, L] bool, false for padding, too.
         """
-        lists = tf.shape(document_ids)[0]
-        message = f"{QUERY} and {DOCUMENT_IDS} must hold as many lists:"
-        is_right = tf.equal(tf.size(queries), lists)
-        with tf.control_dependencies([tf.debugging.Assert(is_right, [message, tf.size(queries), lists])]):
+        check = require_as_many("lists", QUERY, tf.size(queries), DOCUMENT_IDS, tf.shape(document_ids)[0])
+        with tf.control_dependencies([check]):
             rows = self._table.find(document_ids)
         is_known = rows < self._table.size
         scores = self._table.score(self.encode_queries(queries), rows)
@@ -221,11 +219,7 @@ class TextStudent(TextRanker):
     def _answer_document(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         first, *others = self.fields
         checks = [
-            tf.debugging.Assert(
-                tf.equal(tf.size(inputs[name]), tf.size(inputs[first])),
-                [f"{name} and {first} must hold as many documents:", tf.size(inputs[name]), tf.size(inputs[first])],
-            )
-            for name in others
+            require_as_many("documents", name, tf.size(inputs[name]), first, tf.size(inputs[first])) for name in others
         ]
         with tf.control_dependencies(checks):
             fields = {name: tf.identity(inputs[name])[tf.newaxis] for name in self.fields}
