@@ -72,6 +72,10 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ("text: {fields: [{name: colour}]}", r"`text.fields` must be among `data.fields` \['title'\], got 'colour'."),
         ("text: {fields: [{name: title, template: by}]}", r"template` must hold {} once, got 'by'."),
         ("model: {features: [price]}", r"`model.features` must be among `data.features` \[\], got 'price'."),
+        *(
+            (f"distill: {{losses: [{{name: {name}, terms: [{{loss: margin_mse_loss}}]}}]}}", "losses.name` " + rule)
+            for name, rule in (("teacher", "is taken"), ("table.md", "is taken"), ("..", "must be a name for a folder"))
+        ),
         ("- 1", "must hold sections"),
         ("a: [", "is not valid YAML"),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfr_listbert.folders import replace_folder
+from tfr_listbert.folders import recover_folder, replace_folder
 from tfr_listbert.schema import InputError
 
 
@@ -60,6 +60,13 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path):
         raise ValueError
     assert (tmp_path / "lists" / "stats.json").read_text() == "one"  # killed between two renames
     assert names(tmp_path) == ["lists"]
+
+
+def test_a_folder_that_was_being_replaced_is_put_back(tmp_path):
+    (tmp_path / ".lists.previous").mkdir()
+    for _ in range(2):  # the second time there is nothing to do
+        recover_folder(tmp_path / "lists")
+        assert names(tmp_path) == ["lists"]
 
 
 def test_an_empty_folder_may_be_taken(tmp_path):

@@ -10,6 +10,18 @@ from pathlib import Path
 from tfr_listbert.schema import InputError
 
 
+def recover_folder(path: str | Path) -> None:
+    """Puts a folder back that a process was replacing when it was killed; call it before reading one to be replaced."""
+    path = Path(path).resolve()
+    previous = _name_beside(path, "previous")
+    if previous.exists() and not path.exists():
+        previous.rename(path)
+
+
+def _name_beside(path: Path, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{kind}")
+
+
 @contextlib.contextmanager
 def replace_folder(path: str | Path, marker: str, setting: str) -> Iterator[Path]:
     """Gives an empty folder beside `path` which takes its place when the `with` block ends well.
@@ -25,10 +37,9 @@ def replace_folder(path: str | Path, marker: str, setting: str) -> Iterator[Path
     Raises:
         InputError: if `path` is a file, or a folder that is not empty and has no `marker`, or it cannot be written.
     """
+    recover_folder(path)  # a process may have been killed between the two renames below
     path = Path(path).resolve()  # a link stays, and the folder it names is replaced
-    partial, previous = (path.with_name(f".{path.name}.{kind}") for kind in ("partial", "previous"))
-    if previous.exists() and not path.exists():
-        previous.rename(path)  # killed between the two renames below
+    partial, previous = _name_beside(path, "partial"), _name_beside(path, "previous")
     if path.exists() and not (path.is_dir() and ((path / marker).exists() or not any(path.iterdir()))):
         raise InputError(
             f"`{setting}` names {path}, which has other files in it; name a new folder, or empty that one."

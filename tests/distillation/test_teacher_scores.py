@@ -72,6 +72,10 @@ def test_scores_of_other_lists_or_of_another_teacher_are_refused(distill_config,
     for run in (train_ranker, score_training_lists):
         with pytest.raises(InputError, match=r"made otherwise: teacher \(was 0123"):
             run(config)
+    (other / "teacher.json").unlink()
+    (other / "train-00000-of-00001.tfrecord").touch()
+    with pytest.raises(InputError, match=r"holds shards, and no teacher.json"):
+        score_training_lists(config)
     changed = r"bm25_neighbours \(was 0, is 3\), bm25 \(was None, is {.*'k1': 1.5"
     with pytest.raises(InputError, match=f"made otherwise: {changed}"):
         train_ranker(replace(config, teacher={"scores": distill_config.teacher.scores, "bm25_neighbours": 3}))

@@ -88,6 +88,10 @@ def test_judgements_replace_labels_and_what_is_not_judged_counts_nothing(tmp_pat
         ("query,document_id,grade\nq,a,1\nq,b,good\n", "line 3: a grade must be a finite number >= 0, got 'good'"),
         ("query,document_id,grade\nq,a,-1\n", "line 2: a grade must be a finite number >= 0, got '-1'"),
         ("query,document_id,grade\nq,a\n", "line 2: a grade must be a finite number >= 0, got None"),
+        (
+            "query,document_id,grade\nRed dress,a,3\nred  dress,a ,0\n",
+            "line 3: a document must have one grade for a query .* got 0 after 3 for 'red dress' and 'a'",
+        ),
         ("grade,query,document_id\n1,q\n", "line 2: a judgement must have a query and a document id"),
         ("query,document_id,grade\nbl\udcff,a,1\n", "grades.csv cannot be read: 'utf-8' codec can't decode byte 0xff"),
     ],

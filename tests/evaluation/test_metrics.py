@@ -89,6 +89,11 @@ def test_scores_are_compared_in_float32():
     np.testing.assert_allclose(compute_metrics([one])["mrr"], [1 / 2])
 
 
+def test_labels_are_compared_in_float32_with_the_lowest_relevant_one():
+    one = scored([float(np.float32(1.67)), 0], [2, 1])  # as a shard holds 1.67, which is less
+    np.testing.assert_allclose(compute_metrics([one], relevant_from=1.67)["mrr"], [1.0])
+
+
 def test_lists_without_a_relevant_document_count_as_zero_and_are_counted():
     lists = [scored([0, 0], [1, 2]), scored([2, 0], [2, 1]), scored([1, 1], [2, 1]), scored([], [])]
     summary = summarize_metrics(compute_metrics(lists, relevant_from=2.0))

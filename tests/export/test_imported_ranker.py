@@ -53,3 +53,5 @@ def test_raw_text_gets_the_scores_of_the_checkpoint(tiny_config, tmp_path):
         np.testing.assert_allclose(own.scores, theirs.scores, rtol=0, atol=1e-5)
         spread.append(np.ptp(own.scores))
     assert len(served) == 24 and max(spread) > 1e-2
+    card = (tmp_path / "export" / "ranker" / "1" / "assets.extra" / "model_card.md").read_text()
+    assert f"Training started from the encoder of {tmp_path / 'imported'}." in card

@@ -166,7 +166,18 @@ BAD_FILES = {
     ),
     "a binary file": ({"log": "PK\x03\x04\udcff\udcfe\x00" * 99}, r"header"),
     "no log": ({}, r"`data.options.log` must name a file.*nowhere.* has none"),
-    "too few impressions": ({"log": GOOD[:100].replace("60", "6")}, r"No list is left\. .*impressions >= 50: 0 lists"),
+    "too few impressions": (
+        {"log": GOOD[:100].replace("60", "6")},
+        r"No train list is left\. .*impressions >= 50: 0 lists",
+    ),
+    "rows summed already": (
+        {"log": GOOD.replace("impressions", "views")},
+        r"900 clicks in 200 rows.*`data\.options\.columns\.impressions`",
+    ),
+    "a log of clicks alone": (
+        {"log": "query,document_id,position,impressions,clicks\nred,p1,1,60,60\nred,p2,1,60,60\n"},
+        r"No train list is left\. .*training labels not all equal: 0 lists",
+    ),
 }
 
 

@@ -118,6 +118,9 @@ def test_rows_outside_the_window_are_passed_over(tmp_path):
     window = {"query": "query", "time": "day", "window": ["2024-03-01", "2024-03-03"]}
     rows = load(tmp_path, {"path": str(tmp_path / "log.csv"), **window})
     assert [key for key, *_ in rows] == ["first", "last"]
+    later = window | {"window": ["2025-03-01", "2025-03-03"]}
+    with pytest.raises(InputError, match=r"sources.0..window` \['2025-03-01', '2025-03-03'\] has no row of .*log.csv"):
+        load(tmp_path / "later", {"path": str(tmp_path / "log.csv"), **later})
 
 
 def test_rows_that_cannot_be_used_are_named_by_line(tmp_path):

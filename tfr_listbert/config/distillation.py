@@ -42,6 +42,10 @@ class TeacherConfig:
         )
 
 
+_TAKEN_NAMES = ("teacher", "results.json", "table.md")
+"""Of a row and of files of the output."""
+
+
 @dataclasses.dataclass(frozen=True)
 class DistilledLossConfig:
     """A student of `distill`: its losses, and the rates to try for it."""
@@ -54,8 +58,9 @@ class DistilledLossConfig:
 
     def __post_init__(self) -> None:
         """Checks the name and that there is a loss."""
-        rule = "must be a name for a folder, of letters, digits and _-."
-        require(bool(re.fullmatch(r"[\w.-]+", self.name)), "distill.losses.name", rule, self.name)
+        rule = "must be a name for a folder, of letters, digits and _-., the first a letter, digit or _"
+        require(bool(re.fullmatch(r"\w[\w.-]*", self.name)), "distill.losses.name", rule, self.name)
+        require(self.name not in _TAKEN_NAMES, "distill.losses.name", "is taken; choose another", self.name)
         require(len(self.terms) >= 1, f"distill.losses ({self.name}).terms", "must name at least one loss", [])
 
 

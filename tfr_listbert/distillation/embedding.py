@@ -18,7 +18,7 @@ from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.faiss_index import import_faiss, write_faiss_index
 from tfr_listbert.distillation.search_files import write_search_files
 from tfr_listbert.distillation.vectors import VECTORS_FILE, StoredVectors, VectorWriter, read_vectors
-from tfr_listbert.folders import replace_folder
+from tfr_listbert.folders import recover_folder, replace_folder
 from tfr_listbert.lists.catalogue import read_catalogue, read_listed_documents
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import Document, InputError
@@ -57,6 +57,7 @@ def embed_documents(config: Config) -> Embedded:
     queries = _read_queries(config) if "faiss" in settings.formats else []
     encoder = StudentEncoder(config.train.run, config.evaluate.checkpoint)
     documents = _read_documents(config, encoder.fields)
+    recover_folder(settings.output)
     before = _read_before(settings.output)
     is_alike = before is not None and (before.model, before.dtype) == (encoder.version, settings.dtype)
     reuse = _Reuse(encoder, before if is_alike else None, settings.batch_documents)

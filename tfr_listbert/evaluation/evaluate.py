@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,16 +142,20 @@ def _write_results(
 
 
 def format_trec(scored: Sequence[ScoredList]) -> list[str]:
-    """Returns the lines of a TREC run: query id, Q0, document id, rank, score, tag; white space in ids becomes `_`.
+    """Returns the lines of a TREC run: query id, Q0, document id, rank, score, tag.
+
+    White space and % in ids are encoded as in URLs.
 
     >>> one = ScoredList("red dress", ["a", "b"], np.array([0.0, 1.0]), np.array([0.5, 2.0]))
     >>> format_trec([one])
-    ['red_dress Q0 b 1 2 ranker\\n', 'red_dress Q0 a 2 0.5 ranker\\n']
+    ['red%20dress Q0 b 1 2 ranker\\n', 'red%20dress Q0 a 2 0.5 ranker\\n']
     """
     lines = []
     for one in scored:
         ranked = sorted(zip(one.scores.tolist(), one.document_ids, strict=True), reverse=True)  # ties as in trec_eval
         for rank, (score, document_id) in enumerate(ranked, start=1):
-            names = ["_".join(text.split()) for text in (one.query_id, document_id)]
+            names = [
+                re.sub(r"[\s%]", lambda sign: f"%{ord(sign[0]):02X}", text) for text in (one.query_id, document_id)
+            ]
             lines.append(f"{names[0]} Q0 {names[1]} {rank} {score:.9g} {RANKER}\n")
     return lines

@@ -7,7 +7,7 @@ import dataclasses
 import gzip
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from tfr_listbert.schema import InputError, RankedList, fold_query
@@ -22,7 +22,8 @@ def read_judgements(path: str | Path) -> dict[tuple[str, str], float]:
         path: the file, gzipped if it ends in `.gz`.
 
     Raises:
-        InputError: if the file or a column is missing, it cannot be read, or a grade is not a finite number >= 0.
+        InputError: if the file or a column is missing, it cannot be read, a grade is not a finite number >= 0, or a
+            document has two for a query.
     """
     path = Path(path)
     if not path.exists():
@@ -30,19 +31,27 @@ def read_judgements(path: str | Path) -> dict[tuple[str, str], float]:
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            return dict(_parse_judgements(csv.DictReader(file), path))
+            return _parse_judgements(csv.DictReader(file), path)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"`evaluate.judgements` {path} cannot be read: {error}.") from None
 
 
-def _parse_judgements(rows: csv.DictReader, path: Path) -> Iterator[tuple[tuple[str, str], float]]:
+def _parse_judgements(rows: csv.DictReader, path: Path) -> dict[tuple[str, str], float]:
     missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
     if missing:
         raise InputError(f"{path} must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} not found.")
+    judgements = {}
     for row in rows:
         if row["query"] is None or row["document_id"] is None:
             raise InputError(f"{path}, line {rows.line_num}: a judgement must have a query and a document id.")
-        yield (fold_query(row["query"]), row["document_id"]), _parse_grade(row["grade"], path, rows.line_num)
+        key = fold_query(row["query"]), row["document_id"].strip()
+        grade = _parse_grade(row["grade"], path, rows.line_num)
+        if judgements.setdefault(key, grade) != grade:
+            raise InputError(
+                f"{path}, line {rows.line_num}: a document must have one grade for a query (case and white space "
+                f"folded), got {grade:g} after {judgements[key]:g} for {key[0]!r} and {key[1]!r}."
+            )
+    return judgements
 
 
 def _parse_grade(text: str, path: Path, line: int) -> float:

@@ -50,7 +50,8 @@ def compute_metrics(lists: Sequence[ScoredList], relevant_from: float = 1.0) -> 
 
     Args:
         lists: the lists; one without documents has 0 in every metric.
-        relevant_from: lowest relevant label, in `mrr`, `map`, `precision_*` and `recall_*`.
+        relevant_from: lowest relevant label, in `mrr`, `map`, `precision_*` and `recall_*`; in float32, as
+            shards hold labels.
 
     Raises:
         InputError: for a label that is not a number or below 0, or arrays of different length.
@@ -66,7 +67,7 @@ def compute_metrics(lists: Sequence[ScoredList], relevant_from: float = 1.0) -> 
     return {
         **{_key("ndcg", cutoff): _ndcg(ranked, ranked.exponential_gains, cutoff) for cutoff in (*NDCG_CUTOFFS, None)},
         **{_key("ndcg_linear", cutoff): _ndcg(ranked, ranked.labels, cutoff) for cutoff in (*NDCG_CUTOFFS, None)},
-        **_binary_metrics(ranked, ranked.labels >= relevant_from),
+        **_binary_metrics(ranked, ranked.labels >= np.float32(relevant_from)),
     }
 
 

@@ -61,12 +61,11 @@ def build_bm25_scorer(config: Config) -> Scorer:
     def join(document: Document) -> str:
         return " ".join(document.fields.get(name, "") for name in config.data.fields)
 
-    documents = {
-        document.document_id: join(document)
-        for split in SPLITS
-        if any(Path(config.data.lists).glob(f"{split}-*.tfrecord"))
-        for ranked_list in read_lists(config.data.lists, split)
-        for document in ranked_list.documents
-    }
+    documents: dict[str, str] = {}
+    for split in SPLITS:
+        if any(Path(config.data.lists).glob(f"{split}-*.tfrecord")):
+            for ranked_list in read_lists(config.data.lists, split):
+                for document in ranked_list.documents:
+                    documents.setdefault(document.document_id, join(document))  # its first text
     bm25 = BM25(documents, **dataclasses.asdict(config.data.bm25))
     return lambda ranked_list: bm25.score(ranked_list.query, [doc.document_id for doc in ranked_list.documents])

@@ -180,7 +180,9 @@ def list_shards(folder: str | Path, split: str, fields: Sequence[str] = (), feat
     found = _find_shards(Path(folder), split)
     if not found:
         present = [name for name in SPLITS if _find_shards(Path(folder), name)]
-        raise InputError(f"{folder} holds no {split} lists; it holds {', '.join(present) or 'no lists at all'}.")
+        raise InputError(
+            f"{folder} holds no {split} lists; it holds {', '.join(present) or 'no lists at all'}. See `data.split`."
+        )
     _require_complete(found, folder, split)
     paths = [str(path) for path, _, _ in found]
     if fields or features:

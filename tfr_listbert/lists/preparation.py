@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import json
@@ -66,8 +67,9 @@ def _write_lists(data: DataConfig, reader: Reader, folder: Path, scratch: Path) 
         passage = _FirstPass(data)
         passage.run(reader.read(request), scratch)
     steps = [*request.steps, *passage.selection.build_steps()]
-    if steps[-1].lists == 0:
-        raise InputError(f"No list is left. {_format_steps(steps)} See `data.min_list` and the reader's thresholds.")
+    for split in ("train", "test") if data.split.by == "time" else ("train",):
+        if not passage.counts[split]:
+            raise InputError(_describe_lack(split, steps, request.passed_over))
     return {
         "reader": data.reader,
         "inputs": rejections.inputs,
@@ -77,8 +79,13 @@ def _write_lists(data: DataConfig, reader: Reader, folder: Path, scratch: Path) 
     }
 
 
-def _format_steps(steps: Sequence[Step]) -> str:
-    return "; ".join(f"{step.name}: {step.lists:,} lists, {step.documents:,} documents" for step in steps) + "."
+def _describe_lack(split: str, steps: Sequence[Step], passed_over: Mapping[str, int]) -> str:
+    counts = [f"{step.name}: {step.lists:,} lists, {step.documents:,} documents" for step in steps]
+    counts += [f"{what}: {count:,}" for what, count in passed_over.items()]
+    return (
+        f"No {split} list is left. All splits together, step by step: {'; '.join(counts)}. See the windows and "
+        "thresholds in `data.options`, `data.split` and `data.min_list`; a log must also hold what nobody clicked."
+    )
 
 
 class _FirstPass:
@@ -88,6 +95,7 @@ class _FirstPass:
         split = data.split
         self.selection = Selection(data.list_size, data.min_list, data.min_test_list, data.keep_equal_labels)
         self.trained = QuerySet()
+        self.counts = collections.Counter()
         self.texts: dict[str, str] = {}
         self._splitter = Splitter(split.by, split.test_rate, split.validation_rate, split.salt)
         self._needs_bm25 = BM25_FEATURE in data.features
@@ -100,6 +108,7 @@ class _FirstPass:
                 split = self._splitter.choose_split(ranked_list)
                 chosen = self.selection.choose_list(ranked_list, split)
                 if chosen is not None:
+                    self.counts[split] += 1
                     writers[split].write(chosen)
                     self._note(chosen, split)
 

@@ -43,6 +43,11 @@ def require_same_manifest(scores: str | Path, manifest: Mapping[str, Any]) -> No
     """
     found = read_manifest(scores)
     if found is None:
+        if any(Path(scores).glob("*.tfrecord")):
+            raise InputError(
+                f"`teacher.scores` {scores} holds shards, and no {MANIFEST_FILE} that says whose scores they have. "
+                "Name another folder, or remove that one."
+            )
         return
     changed = [
         f"{name} (was {found.get(name)}, is {value})" for name, value in manifest.items() if found.get(name) != value
@@ -50,7 +55,7 @@ def require_same_manifest(scores: str | Path, manifest: Mapping[str, Any]) -> No
     if changed:
         raise InputError(
             f"`teacher.scores` {scores} holds scores that were made otherwise: {', '.join(changed)}. Name another "
-            f"folder, or remove that one ({MANIFEST_FILE} in it says what it holds), and run score_lists."
+            f"folder, or remove that whole one, and run score_lists. {MANIFEST_FILE} in it says what it holds."
         )
 
 

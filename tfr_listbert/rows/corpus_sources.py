@@ -101,7 +101,7 @@ def load_source(
         files_setting: the one that names its files; `<setting>.path` when empty.
 
     Raises:
-        InputError: if files or columns are missing, or too many rows cannot be used.
+        InputError: if files or columns are missing, too many rows cannot be used, or none is in the window.
     """
     files = _open_files(source, files_setting or f"{setting}.path")
     columns = _find_columns(database, files, source, setting)
@@ -115,6 +115,8 @@ def load_source(
     used = f"SELECT *, {assign_split(_TIME, windows)} IS NOT NULL AS is_used FROM ({check([], keeps_rejects=True)})"
     _sum_texts(database, used, text, columns, f"reading {source.path}")
     _report(request, database, files, check)
+    if source.window and not database.read_row("SELECT count(*) FROM summed WHERE text IS NOT NULL")[0]:
+        raise InputError(f"`{setting}.window` {list(source.window)} has no row of {source.path}.")
     database.run(
         f"INSERT INTO texts SELECT key, min(text), {bool(source.query)}, max(count) FROM (SELECT {_build_key('text')} "
         "AS key, min(text) AS text, document, sum(count) AS count FROM summed WHERE text IS NOT NULL "

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from tfr_listbert.config import Config, build_dataclass
@@ -48,7 +49,7 @@ def read_corpus(config: Config, folder: Path, counts: TextCounts) -> Iterator[tu
     """Yields each text of the corpus once, and whether it is held out, in an order that is random but always the same.
 
     Texts are the same if they are so with case and white space folded. They are sorted and compared by DuckDB, which
-    spills to disk: memory grows only by the queries to leave out, with eight bytes for each.
+    spills to disk: memory grows only by the queries to leave out, with about 80 bytes for each.
 
     Args:
         config: `pretrain` says what is taken; the queries of `find_tested_splits` are left out.
@@ -111,7 +112,7 @@ def _load_lists(config: Config, request: ReadRequest, database: Database, exclud
                 values = {field.name: document.fields.get(field.name, "").strip() for field in fields}
                 if any(values.values()):
                     documents.write(json.dumps({QUERY: "", **values}) + "\n")
-                    if has_pairs and document.label >= pair_label:
+                    if has_pairs and document.label >= np.float32(pair_label):
                         documents.write(json.dumps({QUERY: ranked_list.query, **values}) + "\n")
     columns = (TextColumn(QUERY), *(TextColumn(field.name, field.template) for field in fields))
     sources = {

@@ -1,4 +1,4 @@
-"""Which queries are tested, so that nothing may be trained on their text, the tokenizer included."""
+"""Which queries are tested, so that no text of pre-training may equal one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ _TESTED_IN_TURN = ("esci",)
 
 
 def find_tested_splits(config: Config) -> tuple[str, ...]:
-    """Returns the splits whose queries must stay unseen: validation and test; all where all are tested in turn."""
+    """Returns the splits whose queries are left out of pre-training: validation and test, or all if tested in turn."""
     is_tested_in_turn = config.data.reader in _TESTED_IN_TURN or config.compare.folds
     return SPLITS if is_tested_in_turn else ("validation", "test")

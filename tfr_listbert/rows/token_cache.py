@@ -58,6 +58,7 @@ def open_token_cache(folder: str | Path, build: Callable[[], tf.data.Dataset]) -
     folder = Path(folder)
     if not folder.is_dir():
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        partial.chmod(0o755)  # as of other folders, so that who may read the lists may read this
         try:
             _write_rows(partial, build())
             with contextlib.suppress(OSError):  # another process was faster, and has written the same

@@ -17,8 +17,9 @@ from tfr_listbert.text.tokenizer import train_tokenizer
 def read_texts(lists: str, fields: Sequence[FieldConfig], has_queries: bool = True) -> Iterator[str]:
     """Yields the queries and, in their templates, the text fields of the training lists.
 
-    Neither validation nor test lists are read: their queries must stay unseen, and a product that is worth its pieces
-    is in a training list too. A product counts as often as it is listed, which is how often it will be tokenized.
+    Neither validation nor test lists are read; a query of theirs that was asked in the training window, too, is read
+    with the latter, as the ranker will be trained on it. A product counts as often as it is listed, which is how often
+    it will be tokenized.
 
     Args:
         lists: folder of the shards.

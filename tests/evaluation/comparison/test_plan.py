@@ -67,6 +67,7 @@ def test_one_setting_needs_no_trial():
             for name in ("a/b", "..", "report.md", "results.csv", "bm25")
         ),
         ([{"loss": "softmax_loss", "terms": [{"loss": "softmax_loss"}]}], "`compare.losses[0].terms` must be empty"),
+        ([{"loss": "softmax_loss", "learning_rates": [0.1, 0.1]}], "must not try a setting twice"),
         ([{"loss": "softmax_loss", "learning_rates": [0.1, -1]}], "`train.learning_rate` must be > 0, got -1"),
         ([{"loss": "softmax_loss", "learing_rates": [0.1]}], "`compare.losses[0].learing_rates` is not a setting"),
     ],

@@ -195,6 +195,12 @@ def test_the_papers_gaps_stand_beside_those_found(comparison):
     for name, paper in (("list_mle", "+13.9%"), ("rank_net", "+20.6%")):
         assert rows[name]["in the paper"] == paper
         assert rows[name]["approx leads it by"] == f"{means['approx'] / means[name] - 1:+.1%}"
+    zeros = dict.fromkeys(systems[2].runs[0].per_list, np.zeros(len(lists)))
+    worst = dataclasses.replace(
+        systems[2], runs=tuple(dataclasses.replace(run, per_list=zeros) for run in systems[2].runs)
+    )
+    found = tabulate_paper(rank_systems([systems[1], worst], "ndcg_10", 200, 1))
+    assert {row[5] for row in found.rows} == {"", "–"}  # nothing can be so many per cent above 0
     assert rows["approx"]["in the paper"] == rows["fixed"]["in the paper"] == ""
     options = {"grading": "clicks_over_expected"}
     config = dataclasses.replace(

@@ -57,6 +57,12 @@ def test_a_query_id_stands_for_one_query(tmp_path, read):
     assert reading.labels == {"1": {"a": 1.0, "c": 0.0}}
 
 
+def test_a_position_that_is_no_rank_is_rejected(tmp_path, read):
+    (tmp_path / "judged.csv").write_text("query,document_id,title,label,position\nq,a,t,1,1e20\nq,b,t,0,1\n")
+    reading = read(TableReader(str(tmp_path / "judged.csv")))
+    assert reading.rejected == [("judged.csv", 2, "position is above 2,147,483,647", "1e+20")]
+
+
 def test_documents_come_by_position_and_carry_weights(tmp_path, read):
     rows = "query\tdocument_id\ttitle\tlabel\tposition\tweight\nq\tc\tt\t0\t\t\nq\ta\tt\t1\t2\t0.5\nq\tb\tt\t0\t1\t\n"
     (tmp_path / "judged.tsv").write_text(rows)

@@ -31,13 +31,16 @@ def evaluate(expression: str, value: str):
         ("1646092800", "train"),  # 2022-03-01 in seconds
         ("'1646092799999'", None),  # the millisecond before
         ("1646092800000", "train"),
+        ("20220314", "train"),  # a day, not a moment of 1970
+        ("'20220315'", None),
+        ("20220507.0", "test"),
     ],
 )
 def test_rows_are_split_by_their_moment(value, split):
     assert evaluate(assign_split("time", WINDOWS), value) == split
 
 
-@pytest.mark.parametrize("value", ["''", "NULL", "'yesterday'", "'2022-13-01'", "'1e300'", "'nan'"])
+@pytest.mark.parametrize("value", ["''", "NULL", "'yesterday'", "'2022-13-01'", "20221301", "'1e300'", "'nan'"])
 def test_what_is_no_moment_is_rejected(value):
     assert evaluate(build_time("time"), value) is None
     assert evaluate(require_time("time").broken, value)

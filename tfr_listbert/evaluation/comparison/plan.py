@@ -108,7 +108,10 @@ def _list_trials(compare: CompareConfig, entry: ComparedLossConfig, setting: str
     rule = f"must be left out: {entry.loss} has no temperature, or `options` fix it"
     require(is_free or not entry.temperatures, f"{setting}.temperatures", rule, entry.temperatures)
     temperatures = (entry.temperatures or compare.temperatures) if is_free else ()
-    return tuple(Trial(*values) for values in itertools.product(rates, temperatures or (None,)))
+    trials = tuple(Trial(*values) for values in itertools.product(rates, temperatures or (None,)))
+    names = [trial.name for trial in trials]
+    require(len(set(names)) == len(names), setting, "must not try a setting twice", ", ".join(names))
+    return trials
 
 
 def _set_temperature(entry: ComparedLossConfig, trial: Trial) -> dict[str, object]:

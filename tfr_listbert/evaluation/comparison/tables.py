@@ -108,7 +108,7 @@ def tabulate_paper(board: Leaderboard) -> Table:
         leads = ["", ""]
         if leaders and key != _PAPER_LEADER:
             leads = [
-                f"{leaders[0].mean / standing.mean - 1:+.1%}",
+                f"{leaders[0].mean / standing.mean - 1:+.1%}" if standing.mean else "–",
                 f"{PAPER_NDCG[_PAPER_LEADER] / PAPER_NDCG[key] - 1:+.1%}",
             ]
         rows.append([standing.system.name, key, *values, f"{PAPER_NDCG[key]:.3f}", *leads, standing.letters])

@@ -20,9 +20,10 @@ from tfr_listbert.lists.readers.rules import (
     require_text,
 )
 from tfr_listbert.lists.readers.windows import Window, assign_split, require_time
-from tfr_listbert.schema import DOCUMENT_ID, POSITION, QUERY
+from tfr_listbert.schema import DOCUMENT_ID, POSITION, QUERY, InputError
 
 CLICKS, IMPRESSIONS, TIME = "clicks", "impressions", "time"
+_UNKNOWN = "product is not in the catalogue"
 
 
 def sum_log(
@@ -47,10 +48,9 @@ def sum_log(
         windows: windows of time by which rows are split; without any, all rows have the split "".
     """
     rules = [forbid_broken(log.broken_reason), *_build_rules(columns, weights)]
-    hint = _describe_ids(database)
 
     def check(files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
-        known = require_documents([quote_name(DOCUMENT_ID)], what="product is not in the catalogue")
+        known = require_documents([quote_name(DOCUMENT_ID)], what=_UNKNOWN)
         return check_rows(clean_rows(log.scan(columns, files, keeps_rejects), (QUERY, DOCUMENT_ID)), rules, [known])
 
     database.run(_build_sums(check(keeps_rejects=True), columns, weights, windows), "summing the log")
@@ -58,15 +58,24 @@ def sum_log(
     rows, outside = database.read_row(
         "SELECT coalesce(sum(rows), 0), coalesce(sum(rows) FILTER (reason IS NULL AND split IS NULL), 0) FROM summed"
     )
-    broken = database.read_rows("SELECT file, reason, sum(rows) FROM summed WHERE reason IS NOT NULL GROUP BY ALL")
+    broken = list(
+        database.read_rows("SELECT file, reason, sum(rows) FROM summed WHERE reason IS NOT NULL GROUP BY ALL")
+    )
 
     def select_broken(path: str) -> str:
         return f"SELECT _row, _reason, _value FROM ({check([path])}) WHERE _reason IS NOT NULL ORDER BY _row"
 
+    hint = _describe_ids(database) if any(reason.startswith(_UNKNOWN) for _, reason, _ in broken) else ""
     report_rejected(request, database, log, int(rows), broken, select_broken, hint)
     if windows:
         request.passed_over["log rows outside both windows"] = int(outside)
     database.run("CREATE VIEW shown AS SELECT * FROM summed WHERE reason IS NULL AND split IS NOT NULL")
+    clicks, impressions = database.read_row("SELECT sum(clicks), sum(impressions) FROM shown")
+    if IMPRESSIONS not in columns and clicks and clicks > impressions:
+        raise InputError(
+            f"`{log.setting}` has {clicks:,.0f} clicks in {impressions:,.0f} rows, each of which counts as one "
+            "impression. For rows that are summed already, name their column in `data.options.columns.impressions`."
+        )
 
 
 def _build_rules(columns: Mapping[str, str], weights: Mapping[str, float]) -> list[Rule]:
@@ -94,7 +103,8 @@ def _build_sums(
     keys = ", ".join(f"CASE WHEN is_used THEN {value} END AS {name}" for name, value in values.items())
     return (
         f"CREATE TABLE summed AS SELECT CASE WHEN _reason IS NOT NULL THEN _file END AS file, _reason AS reason, "
-        f"split, {keys}, sum({impressions}) AS impressions, sum({engagement}) AS engagement, count(*) AS rows "
+        f"split, {keys}, sum({impressions}) AS impressions, sum({build_number(CLICKS)}) AS clicks, "
+        f"sum({engagement}) AS engagement, count(*) AS rows "
         "FROM (SELECT *, _reason IS NULL AND split IS NOT NULL AS is_used FROM "
         f"(SELECT *, {assign_split(TIME, windows)} AS split FROM ({checked}))) GROUP BY ALL"
     )

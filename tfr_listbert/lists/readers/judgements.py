@@ -20,6 +20,7 @@ from tfr_listbert.lists.readers.rules import (
 from tfr_listbert.schema import DOCUMENT_ID, LABEL, POSITION, QUERY, QUERY_ID, SPLITS, WEIGHT
 
 SPLIT = "split"
+_MAX_POSITION = 2**31 - 1
 
 JUDGEMENT_COLUMNS = {
     QUERY: True,
@@ -62,6 +63,7 @@ def load_judgements(
         *label_rules,
         *require_numbers(name for name in (WEIGHT, POSITION) if name in columns),
         *require_features(name for name in request.features if name in columns),
+        *([_limit_position()] if POSITION in columns else []),
         *([_require_split()] if SPLIT in columns else []),
     ]
     keys = [quote_name(name) for name in (SPLIT, QUERY_ID if QUERY_ID in columns else QUERY) if name in columns]
@@ -69,6 +71,11 @@ def load_judgements(
     if QUERY_ID in columns:
         late.append(_forbid_second_text(keys))
     load_rows(request, database, source, "judgements", columns, rules, late)
+
+
+def _limit_position() -> Rule:
+    number = build_number(POSITION)
+    return Rule(f"position is above {_MAX_POSITION:,}", f"{number} > {_MAX_POSITION}", number)
 
 
 def _require_split() -> Rule:

@@ -101,12 +101,17 @@ def limit_texts(names: Iterable[str]) -> list[Rule]:
 
 def require_numbers(names: Iterable[str]) -> list[Rule]:
     """Returns rules that columns, where not empty, are finite numbers >= 0 that float32 can hold."""
-    return [rule for name in names for rule in (_require_number(name, "false"), _forbid_negative(name))]
+    return [rule for name in names for rule in (require_finite(name), _forbid_negative(name))]
 
 
 def require_features(names: Iterable[str]) -> list[Rule]:
     """Returns rules that columns, where not empty, are finite numbers that float32 can hold; NaN says "missing"."""
     return [_require_number(name, f"isnan({build_number(name)})") for name in names]
+
+
+def require_finite(name: str) -> Rule:
+    """Returns the rule that a column, where not empty, is a finite number that float32 can hold."""
+    return _require_number(name, "false")
 
 
 def _require_number(name: str, exception: str) -> Rule:

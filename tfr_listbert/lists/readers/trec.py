@@ -10,7 +10,7 @@ from tfr_listbert.lists.readers.documents import forbid_repeats, load_documents,
 from tfr_listbert.lists.readers.formats import LinesSource
 from tfr_listbert.lists.readers.intake import load_rows
 from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import Rule, build_number, limit_texts, require_features, require_text
+from tfr_listbert.lists.readers.rules import Rule, build_number, limit_texts, require_finite, require_text
 from tfr_listbert.lists.readers.source import find_files, map_columns, open_source
 from tfr_listbert.registry import READERS
 from tfr_listbert.schema import DOCUMENT_ID, QUERY, QUERY_ID, RankedList
@@ -85,7 +85,7 @@ class TRECReader:
         setting = f"data.options.{table}"
         source = LinesSource(setting, find_files(path, setting), names, r"\s+")
         columns = {name: name for name in (QUERY_ID, DOCUMENT_ID, number)}
-        rules = [require_text(number, f"no {number}"), *require_features([number]), *limit_texts(columns)]
+        rules = [require_text(number, f"no {number}"), require_finite(number), *limit_texts(columns)]
         late_rules = [
             Rule("unknown query id", f"{QUERY_ID} NOT IN (SELECT {QUERY_ID} FROM queries)", QUERY_ID),
             require_documents([DOCUMENT_ID]),

@@ -65,16 +65,21 @@ def _parse_time(value: Any) -> datetime.datetime:
 
 
 def build_time(name: str) -> str:
-    """Returns SQL for a column as a moment: ISO date or time, or seconds or milliseconds since 1970; else NULL."""
+    """Returns SQL for a column as a moment, else NULL: ISO date or time, YYYYMMDD, (milli)seconds since 1970."""
     text = build_text(name)
     number = f"TRY_CAST({text} AS DOUBLE)"
+    day = f"TRY_CAST(try_strptime(left({text}, 8), '%Y%m%d') AS TIMESTAMPTZ)"
     seconds = f"to_timestamp(CASE WHEN abs({number}) >= 1e11 THEN {number} / 1000 ELSE {number} END)"
-    return f"CASE WHEN {number} BETWEEN -1e14 AND 1e14 THEN {seconds} ELSE TRY_CAST({text} AS TIMESTAMPTZ) END"
+    return (
+        f"CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{6}}([.]0*)?') THEN {day} "
+        f"WHEN {number} BETWEEN -1e14 AND 1e14 THEN {seconds} ELSE TRY_CAST({text} AS TIMESTAMPTZ) END"
+    )
 
 
 def require_time(name: str) -> Rule:
     """Returns the rule that a column holds a moment."""
-    return Rule(f"{name} is not a date or time", f"{build_time(name)} IS NULL", f"coalesce({build_text(name)}, '')")
+    reason = f"{name} is not a date or time (2024-03-04, 20240304, with a time or not, or seconds since 1970)"
+    return Rule(reason, f"{build_time(name)} IS NULL", f"coalesce({build_text(name)}, '')")
 
 
 def assign_split(name: str, windows: Sequence[Window]) -> str:
