@@ -61,7 +61,7 @@ def _open_engine(settings: argparse.Namespace) -> tuple[Engine, str]:
             raise ValueError(f"--open-search must read URL/INDEX, got {settings.open_search!r}.")
         return OpenSearchEngine(url, index, fields), f"the index {index}"
     products = read_products(settings.catalogue, settings.features.split(",") if settings.features else [])
-    return MemoryEngine(products, fields), f"{len(products)} products"
+    return MemoryEngine(products, fields, settings.language), f"{len(products)} products"
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -70,6 +70,7 @@ def _build_parser() -> argparse.ArgumentParser:
     engine.add_argument("--catalogue", help="CSV of the products, with a column document_id")
     engine.add_argument("--open-search", metavar="URL/INDEX", help="index of the products")
     parser.add_argument("--fields", default="title", help="text columns or fields to search in, by comma")
+    parser.add_argument("--language", default="english", help="of the stemmer that finds products in a CSV; or none")
     parser.add_argument("--features", default="", help="columns of numbers in the CSV, by comma")
     parser.add_argument("--ranker", action="append", default=[], metavar="NAME=URL/MODEL[@VERSION|@LABEL]")
     parser.add_argument("--deadline-milliseconds", type=float, default=100.0, help="longest wait for a ranker")

@@ -65,6 +65,10 @@ def test_short_and_frequent_words_are_kept():
     assert parse_words("The Größe 8 of 10", language="none") == ["the", "größe", "8", "of", "10"]
 
 
+def test_letters_and_the_signs_that_combine_with_them_are_one_word():
+    assert parse_words("gru\u0308ne नए जूते \u2764\ufe0f", language="none") == ["gr\u00fcne", "नए", "जूते"]
+
+
 def test_unknown_language_is_answered_with_the_nearest_one():
     with pytest.raises(InputError, match="Did you mean 'english'"):
         BM25({"a": "boots"}, language="englsh")

@@ -51,6 +51,13 @@ def test_the_tokenizer_is_written_where_the_config_says(config, capsys):
     assert config.text.folder in capsys.readouterr().out
 
 
+def test_the_tokenizer_of_a_run_is_not_replaced(config):
+    (Path(config.text.folder).parent / "config.yaml").touch()
+    with pytest.raises(InputError, match=r"`text.folder` must not be the tokenizer of a run.*skip this step"):
+        train_configured_tokenizer(config)
+    assert not Path(config.text.folder).exists()
+
+
 def test_a_field_that_the_lists_lack_is_named(config):
     with pytest.raises(InputError, match="no text field 'colour'"):
         next(read_texts(config.data.lists, (FieldConfig("colour"),)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import bm25s
@@ -16,7 +17,9 @@ from tfr_listbert.schema import InputError
 NO_STEMMER = "none"
 """The language that compares words as they are."""
 
-_WORD = re.compile(r"\w+")
+_MARKS = "".join(chr(code) for code in range(0x20000) if unicodedata.category(chr(code)).startswith("M"))
+"""Signs that combine with the letter before them, as the vowels of Hindi and Tamil do; no `\\w` of `re`."""
+_WORD = re.compile(rf"\w[\w{_MARKS}]*")
 
 
 def parse_words(text: str, language: str = "english") -> list[str]:
@@ -31,6 +34,8 @@ def parse_words(text: str, language: str = "english") -> list[str]:
 
     >>> parse_words("Running Shoes, size 8")
     ['run', 'shoe', 'size', '8']
+    >>> parse_words("हिन्दी जूते", "none")
+    ['हिन्दी', 'जूते']
     """
     return _stem(_build_stemmer(language), text)
 
@@ -104,5 +109,5 @@ def _build_stemmer(language: str) -> Stemmer.Stemmer | None:
 
 
 def _stem(stemmer: Stemmer.Stemmer | None, text: str) -> list[str]:
-    words = _WORD.findall(text.lower())
+    words = _WORD.findall(unicodedata.normalize("NFC", text.lower()))
     return words if stemmer is None else stemmer.stemWords(words)

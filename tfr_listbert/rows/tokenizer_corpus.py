@@ -50,8 +50,8 @@ def train_configured_tokenizer(config: Config) -> None:
     The statistics of the lists get the tokens per row that it makes of them.
 
     Raises:
-        InputError: as `read_texts` or `read_corpus`, and `train_tokenizer`; if no text is left; and if the tokenizer's
-            kind is not one that is trained here.
+        InputError: as `read_texts` or `read_corpus`, and `train_tokenizer`; if no text is left; if the tokenizer's kind
+            is not one that is trained here; and if the folder is that of a run.
     """
     text = config.text
     require(
@@ -61,6 +61,9 @@ def train_configured_tokenizer(config: Config) -> None:
         text.tokenizer,
     )
     beside = Path(text.folder).parent
+    is_of_run = (beside / "config.yaml").exists()
+    rule = "must not be the tokenizer of a run, whose weights know its ids; skip this step, or name another folder"
+    require(not is_of_run, "text.folder", rule, text.folder)
     beside.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".corpus-", dir=beside) as folder:
         if text.train_on == "corpus":

@@ -26,7 +26,7 @@ from tfr_listbert.rows.dataset import RowBatcher
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.packing import RowPacker
-from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.text.tokenizer import read_description, read_tokenizer
 from tfr_listbert.training.checkpoints import find_checkpoint, restore_objects
 from tfr_listbert.training.contents import describe_contents
 
@@ -163,9 +163,10 @@ def _require_same_tokenizer(folder: Path, initial: Path) -> None:
     read_tokenizer(folder)
     contents = [{path.name: path.read_bytes() for path in place.glob("*")} for place in (folder, initial)]
     if contents[0] != contents[1]:
+        kind = read_description(initial)["kind"]
         raise InputError(
             f"`text.folder` must hold the tokenizer of `encoder.initial`, whose ids its weights know; got {folder}, "
-            f"which is another one. Set `text.folder: {initial}`, or pre-train with yours."
+            f"which is another one. Set `text.folder: {initial}` and `text.tokenizer: {kind}`, or pre-train with yours."
         )
 
 
