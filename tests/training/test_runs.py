@@ -8,7 +8,8 @@ import pytest
 
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
-from tfr_listbert.training.runs import open_run
+from tfr_listbert.training.contents import describe_start
+from tfr_listbert.training.runs import list_fixed_sections, open_folder, open_run
 
 PROFILE = RowProfile((10, 25), (25.0,), (12.0,))
 
@@ -38,4 +39,10 @@ def test_a_run_of_data_that_have_changed_is_refused(config, setting):
     folder = Path(config.data.lists if setting == "data.lists" else config.text.folder)
     append_byte(sorted(folder.glob("train-*" if setting == "data.lists" else "*"))[0])
     with pytest.raises(InputError, match=f"holds a run of other data: what `{setting}` names has changed since"):
+        open_run(config, lambda: PROFILE)
+
+
+def test_a_run_of_pretraining_is_no_place_for_a_ranker(config):
+    open_folder(config, list_fixed_sections(config), describe_start(config), lambda _: None)
+    with pytest.raises(InputError, match="holds a run of another kind, of pre-training or of an import"):
         open_run(config, lambda: PROFILE)

@@ -109,6 +109,11 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
 def _require_same_contents(run: Path, contents: Mapping[str, str]) -> None:
     path = run / CONTENTS_FILE
     found = json.loads(path.read_text()) if path.exists() else {}
+    if "data.lists" in contents and "data.lists" not in found:
+        raise InputError(
+            f"`train.run` {run} holds a run of another kind, of pre-training or of an import. Choose another "
+            "`train.run`, and name that one in `encoder.initial` to start from it."
+        )
     changed = [setting for setting, digest in contents.items() if found.get(setting) != digest]
     if changed:
         raise InputError(
