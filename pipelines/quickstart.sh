@@ -27,6 +27,7 @@ for _ in $(seq 300); do
     kill -0 $server 2> /dev/null || { cat "$log" >&2; exit 1; }
     sleep 0.2
 done
+grep -q ready "$log" || { echo "error: the server was not ready within a minute; its log:" >&2; cat "$log" >&2; exit 1; }
 url=$(grep -o 'http://[0-9.]*:[0-9]*' "$log" | head -n 1)
 show python "$root/serving/verify.py" "$url" "$(grep -o 'grpc://[0-9.]*:[0-9]*' "$log" | head -n 1)" \
     --bundle runs/shop/served/shop_ranker

@@ -21,6 +21,7 @@ flags=(--allow_version_labels_for_unavailable_models=true --model_config_file_po
 
 if command -v tensorflow_model_server > /dev/null; then
     echo "TensorFlow Serving: $(command -v tensorflow_model_server), http://127.0.0.1:$rest_port and grpc://127.0.0.1:$grpc_port"
+    echo "It listens on all addresses of this machine, without authentication."
     # The config names paths of a container; the binary needs those of this machine.
     copy=$(mktemp -d)
     copy_config() {

@@ -208,18 +208,18 @@ class Model:
         """Loads the versions of `source` that are new, and returns the folders of all."""
         wanted = _find_wanted(source)
         for number, folder in wanted.items():
-            if number not in self._loaded and self._failed.get(number) != folder.stat().st_mtime_ns:
+            if number not in self._loaded and self._failed.get(number) != _find_changed(folder):
                 self._load(number, folder)
         return wanted
 
     def _load(self, number: int, folder: Path) -> None:
         self._set_status(number, ModelVersionStatus.LOADING)
-        modified = folder.stat().st_mtime_ns
+        changed = _find_changed(folder)
         try:
             version = LoadedVersion(folder, number)
         except Exception as error:  # whatever a folder holds, the other versions serve on
             LOGGER.error("Model %s version %d did not load: %s", self.source.name, number, error)
-            self._failed[number] = modified
+            self._failed[number] = changed  # tried again when more of it has arrived
             self._set_status(
                 number, ModelVersionStatus.END, getattr(error, "error_code", tf.errors.UNKNOWN), str(error)
             )
@@ -243,6 +243,11 @@ class Model:
         status.status.error_message = message
         with self._lock:
             self._statuses[number] = status
+
+
+def _find_changed(folder: Path) -> int:
+    """Returns when anything in a folder was changed last, in nanoseconds since 1970."""
+    return max(path.stat().st_mtime_ns for path in (folder, *folder.rglob("*")))
 
 
 def _find_wanted(source: ModelSource) -> dict[int, Path]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .errors import RankingError
+from .errors import HTTP_STATUSES, RankingError, RefusedError
 from .rest_model import RESTModel
 
 GRPC_SCHEME = "grpc://"
@@ -104,18 +104,16 @@ class RankingClient:
             RankingError: if a document does not fit the model, or the server cannot be reached or answers an error.
         """
         inputs = self._read_inputs()
-        body: dict[str, Any] = {"query": [query]}
-        for name in inputs.fields:
-            body[name] = [[_get_text(document, name, i) for i, document in enumerate(documents)]]
-        for name in inputs.features:
-            body[name] = [[_get_number(document, name, i) for i, document in enumerate(documents)]]
-        known = set(inputs.fields)
-        if documents and not any(value for name in known for value in body[name][0]):
-            raise RankingError(
-                f"no document has text in any field of the model ({', '.join(inputs.fields)}); "
-                f"the first one has {', '.join(map(str, documents[0])) or 'nothing'}."
-            )
-        outputs = self._model.predict("serving_default", body)
+        try:
+            outputs = self._model.predict("serving_default", _build_body(inputs, query, documents))
+        except RefusedError as error:
+            if error.status != HTTP_STATUSES["INVALID_ARGUMENT"]:
+                raise
+            self._inputs = None  # a label, or the newest version, may have moved to a model with other inputs
+            before, inputs = inputs, self._read_inputs()
+            if inputs == before:
+                raise
+            outputs = self._model.predict("serving_default", _build_body(inputs, query, documents))
         scores = (outputs["scores"] if "scores" in outputs else outputs[""])[0]
         if len(scores) < len(documents):
             raise RankingError(f"the server answered {len(scores)} scores for {len(documents)} documents.")
@@ -134,13 +132,29 @@ class RankingClient:
         self.close()
 
     def _read_inputs(self) -> _Inputs:
-        if self._inputs is None:
+        inputs = self._inputs
+        if inputs is None:
             dtypes = dict(self._model.read_signatures().get("serving_default", {}))
             if dtypes.pop("query", None) != "DT_STRING":
                 raise RankingError(f"{self._model.place} is no text ranker: its serving_default takes no `query`.")
             fields = tuple(name for name, dtype in dtypes.items() if dtype == "DT_STRING")
-            self._inputs = _Inputs(fields, tuple(name for name in dtypes if name not in fields))
-        return self._inputs
+            self._inputs = inputs = _Inputs(fields, tuple(name for name in dtypes if name not in fields))
+        return inputs
+
+
+def _build_body(inputs: _Inputs, query: str, documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    body: dict[str, Any] = {"query": [query]}
+    for name in inputs.fields:
+        body[name] = [[_get_text(document, name, i) for i, document in enumerate(documents)]]
+    for name in inputs.features:
+        body[name] = [[_get_number(document, name, i) for i, document in enumerate(documents)]]
+    known = set(inputs.fields)
+    if documents and not any(value for name in known for value in body[name][0]):
+        raise RankingError(
+            f"no document has text in any field of the model ({', '.join(inputs.fields)}); "
+            f"the first one has {', '.join(map(str, documents[0])) or 'nothing'}."
+        )
+    return body
 
 
 def _get_text(document: Mapping[str, Any], name: str, index: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,14 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
     async def click(request: Request) -> Response:
         try:
             body = await request.json()
-            values = str(body["query"]), str(body["document_id"]), int(body["position"])
+            values = body["query"], body["document_id"], body["position"]
         except (ValueError, KeyError, TypeError):
-            return JSONResponse({"error": "needs query, document_id and position as JSON"}, 400)
+            values = ()
+        if not values or not (
+            _is_text(values[0]) and _is_text(values[1]) and type(values[2]) is int and values[2] >= 1
+        ):
+            message = "needs JSON with query and document_id as texts and position as a number from 1"
+            return JSONResponse({"error": message}, 400)
         await run_in_threadpool(log.add_click, *values)
         return JSONResponse({})
 
@@ -63,6 +69,11 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
     )
 
 
+def _is_text(value: Any) -> bool:
+    """Says whether a value is a text that a log can hold: not empty, no half of a surrogate pair."""
+    return isinstance(value, str) and bool(value.strip()) and not re.search("[\ud800-\udfff]", value)
+
+
 def _clean(product: Any) -> dict[str, Any]:
-    """Returns a product as JSON can carry it: without numbers that are missing."""
-    return {key: value for key, value in product.items() if not (isinstance(value, float) and math.isnan(value))}
+    """Returns a product as JSON can carry it: without numbers that are missing or infinite."""
+    return {key: value for key, value in product.items() if not isinstance(value, float) or math.isfinite(value)}

@@ -73,6 +73,8 @@ def read_products(path: str | Path, features: Sequence[str] = ()) -> list[dict[s
         for name in features:
             try:
                 row[name] = float(row[name] or math.nan)
+                if math.isinf(row[name]):
+                    raise ValueError
             except ValueError:
                 raise ValueError(f"{path}: product {number}, {name} must be a number, got {row[name]!r}.") from None
     return rows

@@ -5,12 +5,17 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from .engine import Engine, Product
+
+LOGGER = logging.getLogger(__name__)
+_WARNINGS = 100
+"""Most different messages that are logged."""
 
 RANKED, LATE, DOWN, ENGINE_ONLY = "ranked", "late", "down", "engine_only"
 """How the order of an answer came about; the service counts each."""
@@ -66,6 +71,7 @@ class SearchService:
         self._pool = concurrent.futures.ThreadPoolExecutor(workers, "ranking")
         self._counts: collections.Counter[str] = collections.Counter()
         self._lock = threading.Lock()
+        self._warned: set[str] = set()
 
     @property
     def rankers(self) -> list[str]:
@@ -97,6 +103,15 @@ class SearchService:
         """Ends the threads; rankings that nobody waits for are left to their own timeout."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _warn(self, message: str) -> None:
+        """Logs what went wrong, each message once."""
+        with self._lock:
+            is_new = message not in self._warned and len(self._warned) < _WARNINGS
+            if is_new:
+                self._warned.add(message)
+        if is_new:
+            LOGGER.warning(message)
+
     def _rank(self, query: str, found: list[Product], ranker: Scorer) -> tuple[list[Product], str]:
         ranking = self._pool.submit(ranker.score, query, found)
         try:
@@ -104,6 +119,7 @@ class SearchService:
         except concurrent.futures.TimeoutError:
             ranking.cancel()
             return found, LATE
-        except Exception:  # whatever is wrong with the ranker, visitors get their products
+        except Exception as error:  # whatever is wrong with the ranker, visitors get their products
+            self._warn(f"A ranker is down: {type(error).__name__}: {error}")
             return found, DOWN
         return [product for _, product in sorted(scored, key=lambda pair: -pair[0])], RANKED

@@ -103,6 +103,16 @@ def test_run_that_is_not_there_is_told(run_config, tmp_path):
         export_ranker(dataclasses.replace(run_config, train=train, export=export))
 
 
+def test_a_second_export_does_not_begin_while_one_runs(run_config, tmp_path):
+    config = dataclasses.replace(run_config, export=dataclasses.replace(run_config.export, output=str(tmp_path)))
+    with (
+        bundle._lock(tmp_path / config.export.name),
+        pytest.raises(InputError, match="Another export to .* is running"),
+    ):
+        export_ranker(config)
+    assert list(tmp_path.glob("*/*")) == []
+
+
 def test_version_takes_its_place_when_it_is_whole(tmp_path):
     with write_beside(tmp_path, 3) as folder:
         folder.mkdir()

@@ -127,6 +127,16 @@ def test_softmax_kl_is_the_divergence_of_the_two_softmaxes():
     assert losses[0] == pytest.approx(4 * (p * np.log(p / q)).sum(), rel=1e-5)
 
 
+def test_softmax_kl_of_a_list_without_weights_has_no_gradient_however_long_it_is_padded():
+    loss, slots = build_distillation_loss("softmax_kl_loss", {}), 23
+    mask = tf.constant([[True] * 3 + [False] * (slots - 3)])
+    scores = tf.Variable(tf.linspace(0.0, 1.0, slots)[tf.newaxis])
+    keys = tf.zeros([1, slots], tf.int64)
+    with tf.GradientTape() as tape:
+        losses = loss(tf.ones([1, slots]), scores, mask, keys, tf.zeros([2], tf.int32), tf.zeros([1, slots]))
+    assert losses.numpy().tolist() == [0.0] and not tape.gradient(losses, scores).numpy().any()
+
+
 def test_softmax_kl_has_the_gradient_of_list_net_on_the_teachers_scores():
     lists = build_lists() | {"weights": np.ones((2, 5))}
     scores = tf.Variable(lists["scores"])

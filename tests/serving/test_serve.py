@@ -44,6 +44,7 @@ def test_binary_gets_the_paths_of_this_machine(folder, tmp_path):
     assert process.returncode == 0
     assert process.stdout.startswith(f"TensorFlow Serving: {tmp_path}/bin/tensorflow_model_server, ")
     assert f'base_path: "{folder}"' in process.stdout
+    assert "all addresses of this machine" in process.stdout  # the binary has no flag for another
     assert "--allow_version_labels_for_unavailable_models=true" in process.stdout
 
 
@@ -56,7 +57,8 @@ def test_copy_for_the_binary_follows_the_labels_and_goes_with_it(folder, tmp_pat
     environment = write_command(tmp_path / "bin", "tensorflow_model_server", wait)
     command = ["bash", "serving/serve.sh", str(own), "0", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
-        _, copy = server.stdout.readline(), Path(server.stdout.readline().strip())
+        _, _, third = (server.stdout.readline() for _ in range(3))
+        copy = Path(third.strip())
         config = own.with_name(f"{MODEL}.serving") / "models.config"
         config.write_text(config.read_text().replace("value: 2", "value: 7"))
         followed, _ = server.communicate(timeout=20)

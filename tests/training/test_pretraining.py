@@ -167,6 +167,10 @@ def test_two_workers_take_the_steps_of_one_process(without_dropout, tmp_path, on
             "`train.micro_batch_lists` must be null in pre-training.*max_tokens_in_memory.*got 4",
         ),
         (
+            {"batch_lists": None, "batch_tokens": 4096},
+            "`train.batch_tokens` must be null in pre-training; `pretrain.batch_tokens` .*got 4096",
+        ),
+        (
             {"max_tokens_in_memory": 63},
             "`train.max_tokens_in_memory` must be at least `pretrain.row_tokens`, 64, got 63",
         ),

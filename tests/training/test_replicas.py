@@ -88,7 +88,12 @@ def test_every_loss_of_no_list_is_nothing(loss):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "name 2 workers or more"), ('{"cluster": {"worker": ["a:1"]}}', "2 workers or more"), ("{", "is not valid")],
+    [
+        ('{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}}', "workers alone, .*got chief as well"),
+        ("", "name 2 workers or more"),
+        ('{"cluster": {"worker": ["a:1"]}}', "2 workers or more"),
+        ("{", "is not valid"),
+    ],
 )
 def test_workers_that_are_not_named_are_asked_for(monkeypatch, text, message):
     monkeypatch.setenv("TF_CONFIG", text)

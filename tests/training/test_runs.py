@@ -46,3 +46,24 @@ def test_a_run_of_pretraining_is_no_place_for_a_ranker(config):
     open_folder(config, list_fixed_sections(config), describe_start(config), lambda _: None)
     with pytest.raises(InputError, match="holds a run of another kind, of pre-training or of an import"):
         open_run(config, lambda: PROFILE)
+
+
+def test_another_way_to_write_the_folder_is_the_same_run(config):
+    open_run(config, lambda: PROFILE)
+    written = dataclasses.replace(config, train=dataclasses.replace(config.train, run=f"{config.train.run}/"))
+    assert open_run(written, lambda: PROFILE) == PROFILE
+
+
+def test_a_start_that_was_killed_leaves_nothing_of_its_tokenizer(config):
+    stale = Path(config.train.run, "tokenizer", "vocab.json")
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    open_run(config, lambda: PROFILE)
+    assert {path.name for path in stale.parent.iterdir()} == {path.name for path in Path(config.text.folder).iterdir()}
+
+
+def test_the_tokenizer_may_be_in_the_run_folder_already(config):
+    inside = Path(config.train.run, "tokenizer")
+    shutil.copytree(config.text.folder, inside)
+    own = dataclasses.replace(config, text=dataclasses.replace(config.text, folder=str(inside)))
+    assert open_run(own, lambda: PROFILE) == PROFILE and any(inside.iterdir())

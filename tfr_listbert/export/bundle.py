@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import itertools
 import os
 import shutil
@@ -66,9 +67,29 @@ def export_ranker(config: Config) -> None:
     """Exports the ranker, or student, of a run folder as `<export.output>/<export.name>/<version>/`.
 
     Raises:
-        InputError: if there is no such run, the version exists, or the export does not score as the checkpoint does.
+        InputError: if there is no such run, the version exists, another export of that name is running, or the export
+            does not score as the checkpoint does.
     """
     base = Path(config.export.output) / config.export.name
+    with _lock(base):
+        _export(config, base)
+
+
+@contextlib.contextmanager
+def _lock(base: Path) -> Iterator[None]:
+    """Keeps two exports from taking one version and each other's labels; the lock goes with the process."""
+    base.mkdir(parents=True, exist_ok=True)
+    place = os.open(base, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError(f"Another export to {base} is running; wait for its end, or set `export.name`.") from None
+    finally:
+        os.close(place)
+
+
+def _export(config: Config, base: Path) -> None:
     version = choose_version(base, config.export.version)
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
     text_ranker = build_text_model(config, ranker)
@@ -88,7 +109,15 @@ def export_ranker(config: Config) -> None:
             f"Running servers wait for version {labels.next} and refuse labels on {version} until they have loaded it: "
             f"restart them, or first add {version} to `versions` in the models.config that they had."
         )
-    labels = labels.add(version, decision.is_stable) if labels else Labels(version, version)
+    found = read_labels(deployment, config.export.name)
+    if labels and found and found.stable != labels.stable:
+        notes.append(
+            f"While this export ran, `stable` was moved from {labels.stable} to {found.stable}; there it stays, and "
+            f"version {version} is canary alone, whatever its card says."
+        )
+        labels = found.add(version, is_stable=False)
+    else:
+        labels = labels.add(version, decision.is_stable) if labels else Labels(version, version)
     write_deployment(deployment, config.export.name, labels, bundle.seconds, size)
     print("\n".join([_describe(config, base / str(version), bundle, decision), *notes]))
 

@@ -34,8 +34,10 @@ _COMPOSE_HEAD = """\
 
 _KUBERNETES_HEAD = """\
 # kubectl apply -f kubernetes.yaml, once the folder of versions is on the volume of the claim `{claim}`.
-# New versions: copy the folder, which the server then loads beside the old one, and apply the new ConfigMap; the server
-# reads it within a minute or so and moves the labels. Nothing needs a restart.
+# New versions: copy the folder under a name that begins with a dot and rename it, for a server may load half a copy; it
+# loads it beside the old one. Then apply the new ConfigMap; the server reads it within a minute or so and moves the
+# labels. Where the ConfigMap of an export before was left out, it waits for that one's version: then
+# kubectl rollout restart deployment/{label}. Otherwise nothing needs a restart.
 """
 
 
@@ -84,7 +86,7 @@ def build_kubernetes(name: str, configs: Mapping[str, str], size: int) -> str:
         "metadata": {"name": label},
         "spec": {"selector": {"app": label}, "ports": ports},
     }
-    head = _KUBERNETES_HEAD.format(claim=f"{label}-versions")
+    head = _KUBERNETES_HEAD.format(claim=f"{label}-versions", label=label)
     return head + "---\n".join(_dump(part) for part in (config_map, _build_deployment(name, label, size), service))
 
 

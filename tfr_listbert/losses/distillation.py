@@ -158,7 +158,8 @@ class SoftmaxKLLoss(DistillationLoss):
             tf.nn.log_softmax(tf.where(lists.mask, values / self.temperature + counts, -1e9), axis=1)
             for values in (lists.labels, lists.scores)
         )
-        differences = tf.where(lists.mask, teacher - own, 0.0)
+        # Without a weight, not even the softmax over -1e9 of a list of such documents may have a gradient
+        differences = tf.where(lists.mask & (lists.weights > 0), teacher - own, 0.0)
         return self.temperature**2 * tf.reduce_sum(tf.exp(teacher) * differences, axis=1)
 
 

@@ -45,9 +45,15 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
     """
     if name == "multi_worker":
         try:
-            workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])
+            cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+            workers, others = cluster.get("worker", []), sorted({*cluster} - {"worker"})
         except (ValueError, AttributeError) as error:
             raise InputError(f"`train.strategy` multi_worker reads TF_CONFIG, which is not valid: {error}.") from None
+        if others:
+            raise InputError(
+                "`train.strategy` multi_worker needs TF_CONFIG to name workers alone, of which the first is the chief, "
+                f"got {', '.join(others)} as well."
+            )
         if len(workers) < 2:
             raise InputError("`train.strategy` multi_worker needs TF_CONFIG to name 2 workers or more; set it.")
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -63,8 +69,8 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return resolver is None or not resolver.cluster_spec().as_dict() or resolver.task_id == 0
 
 
-def wait_for_chief(run: str | Path, strategy: tf.distribute.Strategy, timeout_seconds: float = 600.0) -> None:
-    """Waits in all workers but the chief until the chief has made the run folder.
+def wait_for_chief(run: str | Path, strategy: tf.distribute.Strategy, timeout_seconds: float = 4 * 3600.0) -> None:
+    """Waits in all workers but the chief until the chief has made the run folder, for which it reads all texts.
 
     Raises:
         InputError: if it has not by then.
@@ -72,5 +78,8 @@ def wait_for_chief(run: str | Path, strategy: tf.distribute.Strategy, timeout_se
     end = time.monotonic() + timeout_seconds
     while not is_chief(strategy) and not (Path(run) / "config.yaml").exists():
         if time.monotonic() > end:
-            raise InputError(f"The first worker has not made {run}: start it, and give all workers the same folder.")
+            raise InputError(
+                f"The first worker has not made {run} within {timeout_seconds:.0f} seconds: start it, and give all "
+                "workers the same folder."
+            )
         time.sleep(0.1)

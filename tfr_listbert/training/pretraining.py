@@ -36,7 +36,6 @@ FIXED_SECTIONS = ("text", "encoder", "pretrain", "train")
 """Sections that decide the weights; `data` only says where texts and the queries to leave out are."""
 
 _EVALUATION_SEED = 0  # the same masks in every evaluation, so that perplexities can be compared
-_CORPUS_SECONDS = 4 * 3600.0  # so long other workers wait for the first to write the corpus
 
 
 def pretrain_encoder(config: Config) -> None:
@@ -58,7 +57,7 @@ def pretrain_encoder(config: Config) -> None:
     with strategy.scope():
         network = build_masked_lm(config, tokenizer)
     masker = _build_masker(config, tokenizer)
-    wait_for_chief(config.train.run, strategy, _CORPUS_SECONDS)
+    wait_for_chief(config.train.run, strategy)
     run = open_folder(
         config, FIXED_SECTIONS, describe_start(config), lambda run: _prepare_corpus(config, tokenizer, masker, run)
     )
@@ -71,6 +70,8 @@ def _require_settings(config: Config) -> None:
     train, longest = config.train, config.pretrain.row_tokens
     rule = "must be null in pre-training, whose steps have no lists; `train.max_tokens_in_memory` bounds its memory"
     require(train.micro_batch_lists is None, "train.micro_batch_lists", rule, train.micro_batch_lists)
+    rule = "must be null in pre-training; `pretrain.batch_tokens` sets the tokens of its steps"
+    require(train.batch_tokens is None, "train.batch_tokens", rule, train.batch_tokens)
     rule, limit = f"must be at least `pretrain.row_tokens`, {longest}", train.max_tokens_in_memory
     require(limit is None or limit >= longest, "train.max_tokens_in_memory", rule, limit)
 

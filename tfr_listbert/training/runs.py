@@ -84,7 +84,9 @@ def open_folder(
         return run
     run.mkdir(parents=True, exist_ok=True)
     (run / CONTENTS_FILE).write_text(json.dumps(contents, indent=1) + "\n")
-    shutil.copytree(config.text.folder, run / "tokenizer", dirs_exist_ok=True)
+    if Path(config.text.folder).resolve() != (run / "tokenizer").resolve():
+        shutil.rmtree(run / "tokenizer", ignore_errors=True)  # of a start that was killed, maybe with another one
+        shutil.copytree(config.text.folder, run / "tokenizer")
     prepare(run)
     write_config(config, run / "config.yaml.partial")
     os.rename(run / "config.yaml.partial", run / "config.yaml")  # last: a folder without it is begun anew
@@ -97,7 +99,8 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
         for section in sections
         for before, now in [(getattr(found, section), getattr(config, section))]
         for field in dataclasses.fields(now)
-        if getattr(before, field.name) != getattr(now, field.name)
+        if (section, field.name) != ("train", "run")  # however its path is written
+        and getattr(before, field.name) != getattr(now, field.name)
     ]
     if changed:
         raise InputError(

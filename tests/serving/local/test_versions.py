@@ -81,6 +81,19 @@ def test_version_mended_after_it_failed_is_loaded(base):
     assert states(model)[2] == "AVAILABLE"
 
 
+def test_version_that_arrives_in_parts_is_loaded_when_it_is_whole(base):
+    write_version(base, 2)
+    weights = base / "2" / "variables" / "variables.index"
+    kept = weights.read_bytes()
+    weights.unlink()
+    model = Model(ModelSource("toy", base))
+    model.refresh()
+    assert states(model)[2] == "END"
+    weights.write_bytes(kept)
+    model.refresh()
+    assert states(model)[2] == "AVAILABLE"
+
+
 def test_request_in_flight_keeps_its_version_open(base):
     model = Model(ModelSource("toy", base))
     model.refresh()

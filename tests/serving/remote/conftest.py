@@ -17,6 +17,7 @@ class _Script:
         self.statuses = list(statuses)
         self.bodies = []
         self.scores = [1.0]
+        self.fields = ["title"]
         self.connections = set()
         self.is_over = threading.Event()
 
@@ -39,7 +40,7 @@ class _Script:
         handler.wfile.write(answer)
 
     def answer(self, method):
-        inputs = {"query": {"dtype": "DT_STRING"}, "title": {"dtype": "DT_STRING"}, "price": {"dtype": "DT_FLOAT"}}
+        inputs = {name: {"dtype": "DT_STRING"} for name in ("query", *self.fields)} | {"price": {"dtype": "DT_FLOAT"}}
         signatures = {"signature_def": {"serving_default": {"inputs": inputs}}}
         return {"metadata": {"signature_def": signatures}} if method == "GET" else {"outputs": [self.scores]}
 

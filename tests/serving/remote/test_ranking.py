@@ -121,10 +121,19 @@ def test_last_refusal_is_told(scripted):
 
 
 def test_errors_of_the_request_are_not_tried_again(scripted):
-    script = scripted(200, 400)
+    script = scripted(200, 400, 200)
     with RankingClient(script.url, "ranker") as client, pytest.raises(RankingError, match="400"):
         client.score("q", [{"title": "a"}])
-    assert script.waits == []
+    assert script.waits == [] and script.statuses == []  # the inputs were read again, and were the same
+
+
+def test_inputs_are_read_again_when_another_model_has_taken_the_place(scripted):
+    script = scripted(200, 200, 400, 200, 200)
+    with RankingClient(script.url, "ranker") as client:
+        client.score("q", [{"title": "a", "brand": "b"}])
+        script.fields = ["title", "brand"]
+        assert client.score("q", [{"title": "a", "brand": "b"}]) == [1.0]
+    assert json.loads(script.bodies[-1])["inputs"]["brand"] == [["b"]]
 
 
 def test_one_connection_serves_all_requests_and_inputs_are_read_once(scripted):

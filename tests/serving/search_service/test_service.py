@@ -4,6 +4,7 @@ import asyncio
 import collections
 import concurrent.futures
 import gzip
+import json
 import threading
 import time
 
@@ -67,8 +68,13 @@ def test_late_ranker_leaves_the_engines_order(search):
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("no"), httpx.ConnectError("no")])
-def test_ranker_that_is_down_leaves_the_engines_order(search, fault):
-    assert search(Ranker(fault=fault))[:2] == (["a", "b"], "down")
+def test_ranker_that_is_down_leaves_the_engines_order_and_says_why_once(fault, caplog):
+    service = SearchService(MemoryEngine(PRODUCTS, ["title"]), {"new": Ranker(fault=fault)}, deadline_seconds=0.5)
+    for _ in range(2):
+        answer = service.search("red dresses", "new")
+        assert [product["document_id"] for product in answer.products] == ["a", "b"] and answer.outcome == "down"
+    service.close()
+    assert caplog.messages == [f"A ranker is down: {type(fault).__name__}: no"]
 
 
 @pytest.mark.parametrize("scores", [[1.0], [1.0, 2.0, 3.0], None], ids=["too few", "too many", "none"])
@@ -165,8 +171,13 @@ def test_log_is_read_by_the_reader_of_clicks(tmp_path):
 
 
 def test_click_that_is_none_is_refused(client):
-    for body in (b"x", b"[]", b'{"query": "a", "document_id": "b", "position": "first"}'):
+    good = {"query": "a", "document_id": "b", "position": 1}
+    wrong = [("position", "first"), ("position", 1e999), ("position", -3), ("position", True), ("query", " ")]
+    wrong += [("query", "\ud800"), ("query", {"a": 1}), ("document_id", None)]
+    bodies = [json.dumps({**good, name: value}) for name, value in wrong]
+    for body in ("x", "[]", "{}", *bodies):
         assert client.post("/click", content=body).status_code == 400
+    assert client.post("/click", content=json.dumps(good)).status_code == 200
 
 
 def test_page_rankers_and_counts_are_served(client):
@@ -201,6 +212,7 @@ def test_products_are_read_with_missing_numbers(tmp_path):
         ("id,price\n1,2\n", "has no column 'document_id'; it has id, price"),
         ("document_id\n1\n", "has no column 'price'"),
         ("document_id,price\n1,\n2,n/a\n", "product 2, price must be a number, got 'n/a'"),
+        ("document_id,price\n1,inf\n", "product 1, price must be a number, got inf"),
         (f"document_id,price\n{'1' * 200_000},2\n", "cannot be read: field larger than"),
     ],
 )
