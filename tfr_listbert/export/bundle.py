@@ -81,10 +81,11 @@ def _lock(base: Path) -> Iterator[None]:
     base.mkdir(parents=True, exist_ok=True)
     place = os.open(base, os.O_RDONLY)
     try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"Another export to {base} is running; wait for its end, or set `export.name`.") from None
         yield
-    except BlockingIOError:
-        raise InputError(f"Another export to {base} is running; wait for its end, or set `export.name`.") from None
     finally:
         os.close(place)
 
