@@ -12,7 +12,7 @@ declare -A arguments=(
     [threads]="benchmarks/training.yaml"
     [memory]=""
     [pretraining]="benchmarks/pretraining.yaml"
-    [latency]=""
+    [latency]="--catalogue 10000 100000 1000000"
     [serving]="runs/benchmarks/export/ranker"  # which scoring exports
 )
 order=(training reading start threads scoring memory pretraining latency serving)
