@@ -49,10 +49,8 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
             body = await request.json()
             values = body["query"], body["document_id"], body["position"]
         except (ValueError, KeyError, TypeError):
-            values = ()
-        if not values or not (
-            _is_text(values[0]) and _is_text(values[1]) and type(values[2]) is int and values[2] >= 1
-        ):
+            values = None, None, None
+        if not _is_click(*values):
             message = "needs JSON with query and document_id as texts and position as a number from 1"
             return JSONResponse({"error": message}, 400)
         await run_in_threadpool(log.add_click, *values)
@@ -67,6 +65,10 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
             Route("/", lambda request: FileResponse(page)),
         ]
     )
+
+
+def _is_click(query: Any, document_id: Any, position: Any) -> bool:
+    return _is_text(query) and _is_text(document_id) and type(position) is int and position >= 1
 
 
 def _is_text(value: Any) -> bool:

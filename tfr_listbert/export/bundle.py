@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from tfr_listbert.config import Config, read_config, require, write_config
+from tfr_listbert.config import Config, require, write_config
 from tfr_listbert.export.allowed_ops import CORE_OPS, TEXT_OPS
 from tfr_listbert.export.cascade import TextCascade
 from tfr_listbert.export.deployment import Labels, read_labels, write_deployment
@@ -100,9 +100,8 @@ def _export(config: Config, base: Path) -> None:
     with write_beside(base, version) as folder:
         bundle, notes = _write_with_options(config, text_ranker, folder, builder)
         decision = decide_stable(config, folder, base / str(labels.stable) if labels else None)
-        trained = read_config(Path(config.train.run) / "config.yaml")  # the ranker's own no longer names its start
-        write_config(trained, folder / EXTRA_FOLDER / "config.yaml")
-        card = build_card(config, trained, version, builder, bundle.seconds, decision, notes)
+        write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
+        card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, notes)
         (folder / EXTRA_FOLDER / CARD_FILE).write_text(card, encoding="utf-8")
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if labels and version != labels.next:

@@ -281,10 +281,10 @@ def read_ranker(run: str | Path, checkpoint: str | int = "best") -> Ranker:
     if not (run / "config.yaml").exists():
         raise InputError(f"There is no run in {run}; run pipelines/train.py first, or set `train.run`.")
     config = read_config(run / "config.yaml")
-    config = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, initial=None))
-    ranker = build_run_ranker(config, build_batcher(config, read_tokenizer(run / "tokenizer")), read_profile(run))
+    bare = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, initial=None))
+    ranker = build_run_ranker(bare, build_batcher(config, read_tokenizer(run / "tokenizer")), read_profile(run))
     restore_objects(run, checkpoint, **ranker.row_scorer.list_objects())
-    return ranker
+    return dataclasses.replace(ranker, config=config)
 
 
 def compute_version(run: str | Path, checkpoint: str | int = "best") -> str:

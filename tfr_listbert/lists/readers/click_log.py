@@ -65,7 +65,7 @@ def sum_log(
     def select_broken(path: str) -> str:
         return f"SELECT _row, _reason, _value FROM ({check([path])}) WHERE _reason IS NOT NULL ORDER BY _row"
 
-    hint = _describe_ids(database) if any(reason.startswith(_UNKNOWN) for _, reason, _ in broken) else ""
+    hint = _describe_ids(database) if _UNKNOWN in (reason for _, reason, _ in broken) else ""
     report_rejected(request, database, log, int(rows), broken, select_broken, hint)
     if windows:
         request.passed_over["log rows outside both windows"] = int(outside)
