@@ -61,6 +61,10 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ("train: {learning_rate: -1}", "`train.learning_rate` must be > 0, got -1.0."),
         ("train: {precision: float8}", "`train.precision` must be one of float32, mixed_bfloat16, mixed_float16"),
         ("train: 3", "`train` must be a mapping of settings, got 3."),
+        (
+            "vectors: {index: My Products}",
+            "`vectors.index` must be lower-case letters, digits and _.-, as engines want",
+        ),
         ("data: {list_size: 1}", "`data.list_size` must be >= 2 to rank, got 1."),
         ("data: {fields: title}", "`data.fields` must be a list, got 'title'."),
         ("data: {fields: [label]}", "`data.fields and data.features` may not use a reserved name"),

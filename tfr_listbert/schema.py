@@ -20,6 +20,7 @@ QUERY_COUNT = "query_count"
 
 # Features of each document of a stored list, beside its text fields and numeric features.
 DOCUMENT_ID = "document_id"
+VECTOR_FIELD = "listbert_vector"  # of a product in a search engine
 LABEL = "label"
 WEIGHT = "weight"
 POSITION = "position"

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 import yaml
 
+from tests.conftest import share_folder
 from tfr_listbert.config import read_config, write_config
 from tfr_listbert.distillation.embedding import embed_documents
 from tfr_listbert.distillation.teacher_scores import score_training_lists
@@ -35,45 +36,46 @@ def write_random_run(config):
 
 
 @pytest.fixture(scope="session")
-def distill_config(tiny_config, tmp_path_factory):
-    """A student's config over lists whose teacher has scored them."""
-    folder = tmp_path_factory.mktemp("distill")
-    for split in ("train", "validation", "test"):
-        write_shards(map(name_by_text, read_lists(tiny_config.data.lists, split)), folder / "lists", split, 40)
-    data = dataclasses.replace(tiny_config.data, lists=str(folder / "lists"))
-    config = dataclasses.replace(tiny_config, data=data)
-    train = dataclasses.replace(config.train, run=str(folder / "teacher"))
-    write_random_run(dataclasses.replace(config, train=train))
-    write_config(config, folder / "base.yaml")
-    values = {
-        "base": "base.yaml",
-        "encoder": {"initial": str(folder / "teacher")},
-        "model": {"type": "student", "features": [], "vector_size": 8, "buckets": 2},
-        "loss": {"terms": [{"loss": "margin_mse_loss"}, {"loss": "softmax_loss", "target": "labels", "weight": 0.5}]},
-        "train": {"run": str(folder / "student")},
-        "teacher": {"run": str(folder / "teacher"), "scores": str(folder / "scores"), "shard_lists": 20},
-        "vectors": {"output": str(folder / "vectors"), "shard_documents": 50, "batch_documents": 16},
-        "export": {"output": str(folder / "served"), "name": "student", "warmup_lists": [1, 5]},
-    }
-    (folder / "student.yaml").write_text(yaml.safe_dump(values))
-    config = read_config(folder / "student.yaml")
-    score_training_lists(config)
-    return config
+def student_config(tiny_config, tmp_path_factory):
+    """The config of a trained student whose vectors are stored, over lists whose teacher has scored them.
 
+    Its folder is one for all processes. Not to be changed.
+    """
 
-@pytest.fixture(scope="session")
-def student_config(distill_config):
-    """The config of a trained student whose vectors are stored."""
-    train_ranker(distill_config)
-    embed_documents(distill_config)
-    return distill_config
+    def fill(folder):
+        for split in ("train", "validation", "test"):
+            write_shards(map(name_by_text, read_lists(tiny_config.data.lists, split)), folder / "lists", split, 40)
+        data = dataclasses.replace(tiny_config.data, lists=str(folder / "lists"))
+        train = dataclasses.replace(tiny_config.train, run=str(folder / "teacher"))
+        teacher = dataclasses.replace(tiny_config, data=data, train=train)
+        write_random_run(teacher)
+        write_config(teacher, folder / "teacher.yaml")
+        values = {
+            "base": "teacher.yaml",
+            "encoder": {"initial": str(folder / "teacher")},
+            "model": {"type": "student", "features": [], "vector_size": 8, "buckets": 2},
+            "loss": {
+                "terms": [{"loss": "margin_mse_loss"}, {"loss": "softmax_loss", "target": "labels", "weight": 0.5}]
+            },
+            "train": {"run": str(folder / "student")},
+            "teacher": {"run": str(folder / "teacher"), "scores": str(folder / "scores"), "shard_lists": 20},
+            "vectors": {"output": str(folder / "vectors"), "shard_documents": 50, "batch_documents": 16},
+            "export": {"output": str(folder / "served"), "name": "student", "warmup_lists": [1, 5]},
+        }
+        (folder / "student.yaml").write_text(yaml.safe_dump(values))
+        config = read_config(folder / "student.yaml")
+        score_training_lists(config)
+        train_ranker(config)
+        embed_documents(config)
+
+    return read_config(share_folder(tmp_path_factory, "student", fill) / "student.yaml")
 
 
 @pytest.fixture
-def replace(distill_config):
+def replace(student_config):
     """A function that returns the config with some settings changed: `replace(section={name: value})`."""
 
-    def change(config=distill_config, **sections):
+    def change(config=student_config, **sections):
         parts = {name: dataclasses.replace(getattr(config, name), **values) for name, values in sections.items()}
         return dataclasses.replace(config, **parts)
 

@@ -33,15 +33,21 @@ def test_shares_are_those_of_the_means():
     assert half["kept"] == pytest.approx(0.4 / 0.5) and half["closed"] == pytest.approx(0.5)
     np.testing.assert_allclose(half["closed_interval"], [0.5, 0.5])
     assert worse["closed"] == pytest.approx(-0.5)
+    assert half["p"] == worse["p"] == 2 * 2 / 2**6  # of two students, after Holm
+
+
+def test_of_one_list_there_are_no_intervals():
+    results = compare(teacher=[0.5], labels=[0.3], distilled=[0.4])
+    assert json.loads(json.dumps(results, allow_nan=False))["distilled"]["kept_interval"] == [None, None]
 
 
 @pytest.mark.parametrize(
     "teacher", [[0.5, 0.6, 0.7, 0.4], [0.6, 0.7, 0.7, 0.5], [0.7, 0.8, 0.7, 0.6]], ids=["below", "equal", "unsure"]
 )
-def test_without_a_sure_lead_of_the_teacher_there_is_no_gap_to_close(distill_config, teacher):
+def test_without_a_sure_lead_of_the_teacher_there_is_no_gap_to_close(student_config, teacher):
     results = compare(teacher=teacher, labels=[0.6, 0.7, 0.7, 0.5], worst=[0.5, 0.5, 0.5, 0.5])
     assert "closed" not in results["worst"] and results["worst"]["kept"] == pytest.approx(2.0 / sum(teacher))
-    row = next(line for line in format_table(results, distill_config).splitlines() if "| worst |" in line)
+    row = next(line for line in format_table(results, student_config).splitlines() if "| worst |" in line)
     assert [cell.strip() for cell in row.split("|")][7:9] == ["", ""]
 
 
@@ -51,19 +57,19 @@ def test_an_undistilled_student_that_diverged_leaves_what_needs_none():
 
 
 @pytest.fixture(scope="module")
-def config(distill_config, tmp_path_factory):
+def config(student_config, tmp_path_factory):
     """Two students that learn and one whose rate is far too high, of a teacher of their own."""
     folder = tmp_path_factory.mktemp("students")
-    shutil.copytree(distill_config.teacher.run, folder / "teacher")
+    shutil.copytree(student_config.teacher.run, folder / "teacher")
     labels = DistilledLossConfig("labels", (LossTermConfig("softmax_loss", "labels"),))
     distilled = DistilledLossConfig("distilled", (LossTermConfig("margin_mse_loss"),))
     hot = dataclasses.replace(distilled, name="hot", learning_rates=(1e30,))
     paths = {"run": str(folder / "teacher"), "scores": str(folder / "scores")}
     return dataclasses.replace(
-        distill_config,
-        model=dataclasses.replace(distill_config.model, buckets=1),
-        teacher=dataclasses.replace(distill_config.teacher, **paths),
-        train=dataclasses.replace(distill_config.train, epochs=1, batch_lists=24),
+        student_config,
+        model=dataclasses.replace(student_config.model, buckets=1),
+        teacher=dataclasses.replace(student_config.teacher, **paths),
+        train=dataclasses.replace(student_config.train, epochs=1, batch_lists=24),
         distill=DistillConfig(str(folder / "out"), (labels, distilled, hot), learning_rates=(1e-3,)),
     )
 

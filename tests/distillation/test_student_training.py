@@ -17,14 +17,14 @@ class KilledError(Exception):
 
 
 @pytest.fixture
-def config(distill_config):
+def config(student_config):
     """Two encoders, the mean of the tokens, dropout, and a loss with noise: whatever a wrong seed would change."""
     terms = (LossTermConfig("coupled_rankdistil_loss"), LossTermConfig("softmax_loss", "labels"))
     return dataclasses.replace(
-        distill_config,
-        model=dataclasses.replace(distill_config.model, is_shared=False, pooling="mean", dropout_rate=0.1),
+        student_config,
+        model=dataclasses.replace(student_config.model, is_shared=False, pooling="mean", dropout_rate=0.1),
         loss=LossConfig(name="both", terms=terms),
-        train=dataclasses.replace(distill_config.train, epochs=1, batch_lists=12, checkpoint_steps=3),
+        train=dataclasses.replace(student_config.train, epochs=1, batch_lists=12, checkpoint_steps=3),
     )
 
 

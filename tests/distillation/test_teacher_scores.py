@@ -22,20 +22,20 @@ def read_scores(folder):
     return [[document.features[TEACHER_SCORE] for document in one.documents] for one in read_lists(folder, "train")]
 
 
-def test_every_training_list_has_the_scores_that_the_teacher_gives_it(distill_config):
-    teacher = read_ranker(distill_config.teacher.run)
-    dataset = build_dataset(distill_config.data.lists, "train", teacher.batcher, 7)
+def test_every_training_list_has_the_scores_that_the_teacher_gives_it(student_config):
+    teacher = read_ranker(student_config.teacher.run)
+    dataset = build_dataset(student_config.data.lists, "train", teacher.batcher, 7)
     for scored, own in zip(
-        score_lists(teacher.network, dataset), read_scores(distill_config.teacher.scores), strict=True
+        score_lists(teacher.network, dataset), read_scores(student_config.teacher.scores), strict=True
     ):
         np.testing.assert_allclose(own, scored.scores, atol=1e-5)
-    first = next(read_lists(distill_config.teacher.scores, "train"))
+    first = next(read_lists(student_config.teacher.scores, "train"))
     assert all(document.features[IS_JUDGED] == 1 for document in first.documents)
 
 
-def test_shards_that_are_there_are_not_written_again(distill_config, replace, tmp_path, monkeypatch):
+def test_shards_that_are_there_are_not_written_again(student_config, replace, tmp_path, monkeypatch):
     folder = tmp_path / "scores"
-    shutil.copytree(distill_config.teacher.scores, folder)
+    shutil.copytree(student_config.teacher.scores, folder)
     (folder / "train-00003-of-00005.tfrecord").unlink()
     times = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.tfrecord")}
     config = replace(teacher={"scores": str(folder)})
@@ -48,14 +48,14 @@ def test_shards_that_are_there_are_not_written_again(distill_config, replace, tm
     )
     score_training_lists(config)
     assert scored == [20]
-    for own, other in zip(read_scores(folder), read_scores(distill_config.teacher.scores), strict=True):
+    for own, other in zip(read_scores(folder), read_scores(student_config.teacher.scores), strict=True):
         np.testing.assert_allclose(own, other, atol=1e-5)
     assert {name: (folder / name).stat().st_mtime_ns for name in times} == times
 
 
-def test_scores_of_other_lists_or_of_another_teacher_are_refused(distill_config, replace, tmp_path):
+def test_scores_of_other_lists_or_of_another_teacher_are_refused(student_config, replace, tmp_path):
     lists = tmp_path / "lists"
-    shutil.copytree(distill_config.data.lists, lists)
+    shutil.copytree(student_config.data.lists, lists)
     config = replace(data={"lists": str(lists)}, train={"run": str(tmp_path / "run")})
     changed = [one for number, one in enumerate(read_lists(lists, "train")) if number != 3]
     for path in lists.glob("train-*"):
@@ -64,7 +64,7 @@ def test_scores_of_other_lists_or_of_another_teacher_are_refused(distill_config,
     for run in (train_ranker, score_training_lists):
         with pytest.raises(InputError, match="holds scores that were made otherwise: lists"):
             run(config)
-    manifest = Path(distill_config.teacher.scores, "teacher.json")
+    manifest = Path(student_config.teacher.scores, "teacher.json")
     other = tmp_path / "other"
     other.mkdir()
     (other / "teacher.json").write_text(json.dumps(json.loads(manifest.read_text()) | {"teacher": "0123"}))
@@ -78,15 +78,15 @@ def test_scores_of_other_lists_or_of_another_teacher_are_refused(distill_config,
         score_training_lists(config)
     changed = r"bm25_neighbours \(was 0, is 3\), bm25 \(was None, is {.*'k1': 1.5"
     with pytest.raises(InputError, match=f"made otherwise: {changed}"):
-        train_ranker(replace(config, teacher={"scores": distill_config.teacher.scores, "bm25_neighbours": 3}))
+        train_ranker(replace(config, teacher={"scores": student_config.teacher.scores, "bm25_neighbours": 3}))
 
 
-def test_a_teacher_whose_inputs_the_lists_lack_is_refused(distill_config, replace, tmp_path):
+def test_a_teacher_whose_inputs_the_lists_lack_is_refused(student_config, replace, tmp_path):
     lists = tmp_path / "lists"
     for split in ("train", "validation"):
         bare = [
             type(one)(one.query_id, one.query, tuple(type(d)(d.document_id, d.fields, d.label) for d in one.documents))
-            for one in read_lists(distill_config.data.lists, split)
+            for one in read_lists(student_config.data.lists, split)
         ]
         write_shards(bare, lists, split)
     with pytest.raises(InputError, match="have no numeric feature 'price'"):
@@ -94,9 +94,9 @@ def test_a_teacher_whose_inputs_the_lists_lack_is_refused(distill_config, replac
     assert not (tmp_path / "scores").exists()
 
 
-def test_scores_that_are_not_numbers_are_refused(distill_config, replace, tmp_path):
+def test_scores_that_are_not_numbers_are_refused(student_config, replace, tmp_path):
     run = tmp_path / "teacher"
-    shutil.copytree(distill_config.teacher.run, run)
+    shutil.copytree(student_config.teacher.run, run)
     ranker = read_ranker(run)
     ranker.row_scorer.head.bias.assign([np.nan])
     tf.train.CheckpointManager(tf.train.Checkpoint(**ranker.row_scorer.list_objects()), str(run / "best"), 1).save()

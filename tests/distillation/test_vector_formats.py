@@ -13,6 +13,7 @@ from tfr_listbert.distillation import embedding
 from tfr_listbert.distillation.embedding import embed_documents
 from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.faiss_index import _find_lowest, _measure_recall, write_faiss_index
+from tfr_listbert.distillation.search_files import write_search_files
 from tfr_listbert.distillation.vectors import VectorWriter, read_vectors
 from tfr_listbert.schema import InputError
 
@@ -43,6 +44,17 @@ def test_bulk_files_update_every_document_with_its_vector(stored, engine, kind, 
     np.testing.assert_allclose(distances - distances[0], -2 * (scores - scores[0]), atol=1e-5)
     assert {one["doc"]["listbert_model"] for one in changes} == {stored.model}
     assert all(one["doc_as_upsert"] for one in changes)
+
+
+def test_elasticsearch_is_told_to_keep_exact_floats(stored):
+    field = json.loads((stored.folder / "elasticsearch" / "mapping.json").read_text())["mappings"]["properties"]
+    assert field["listbert_vector"]["index_options"]["type"] == "hnsw"  # not int8_hnsw, the default of newer versions
+
+
+def test_ids_that_engines_refuse_are_refused(stored, tmp_path):
+    with pytest.raises(InputError, match="at most 512 bytes, got 600: 'éé"):
+        write_search_files(stored, "opensearch", "shop", ["é" * 300], tmp_path / "files")
+    assert not (tmp_path / "files").exists()
 
 
 def test_products_that_are_no_more_are_deleted_from_the_index(student_config, tmp_path):

@@ -13,7 +13,7 @@ from tfr_listbert.lists.bm25 import BM25
 from tfr_listbert.lists.catalogue import read_listed_documents
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.losses import build_loss
-from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, InputError
+from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, InputError, RankedList
 from tfr_listbert.training.objectives import LossTerm
 
 
@@ -56,6 +56,13 @@ def test_bm25_brings_products_that_share_words(widened):
         assert words & set(wide.documents[-5].fields["title"].split())
 
 
+def test_a_product_without_a_word_of_the_query_is_no_neighbour_of_bm25(replace):
+    widener = Widener(replace(teacher={"bm25_neighbours": 50}))
+    documents = widener.widen(RankedList("q", "yellow sock", ())).documents
+    assert documents and all({"yellow", "sock"} & set(one.fields["title"].split()) for one in documents)
+    assert widener.widen(RankedList("q", "unheard of", ())).documents == ()
+
+
 def test_a_loss_on_labels_does_not_see_what_nobody_judged():
     lists = {
         "labels": tf.constant([[2.0, 0.0, 0.0]]),
@@ -73,9 +80,9 @@ def test_a_loss_on_labels_does_not_see_what_nobody_judged():
 
 @pytest.mark.parametrize("is_ours", [True, False])
 def test_added_products_have_the_bm25_score_of_the_query_unless_the_source_brought_its_own(
-    distill_config, replace, tmp_path, is_ours
+    student_config, replace, tmp_path, is_ours
 ):
-    lists = list(read_lists(distill_config.data.lists, "train"))
+    lists = list(read_lists(student_config.data.lists, "train"))
     products = {document.document_id: document for one in lists for document in one.documents}
     bm25 = BM25({name: " ".join(product.fields.values()) for name, product in products.items()})
 
@@ -102,9 +109,9 @@ def test_added_products_have_the_bm25_score_of_the_query_unless_the_source_broug
     np.testing.assert_allclose([one.features["bm25"] for one in added], expected, rtol=1e-5)
 
 
-def test_without_neighbours_no_product_is_read(distill_config):
-    assert build_widening(distill_config) is mark_judged
-    first = mark_judged(next(read_lists(distill_config.data.lists, "train")))
+def test_without_neighbours_no_product_is_read(student_config):
+    assert build_widening(student_config) is mark_judged
+    first = mark_judged(next(read_lists(student_config.data.lists, "train")))
     assert {document.features[IS_JUDGED] for document in first.documents} == {1.0}
 
 

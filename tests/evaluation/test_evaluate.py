@@ -54,9 +54,9 @@ def test_the_run_file_and_the_tables_agree_with_trec_eval(run_config):
 
 def test_seen_and_unseen_queries_are_given_apart(run_config):
     results, rows, _ = read_results(run_config)
-    systems = {"random", "bm25", "shown", "ranker"}
-    assert results["slices"].keys() == {"all", "seen", "unseen"}
-    for name, flag in {"seen": "1", "unseen": "0"}.items():
+    systems = {"random", "bm25", "shown", "bag_of_words", "ranker"}
+    assert results["slices"].keys() == {"all", "seen in training", "unseen"}
+    for name, flag in {"seen in training": "1", "unseen": "0"}.items():
         assert results["slices"][name].keys() == systems
         own = [float(row["map"]) for row in rows if row["is_seen"] == flag and row["system"] == "bm25"]
         assert results["slices"][name]["bm25"]["lists"] == len(own) == 12

@@ -92,6 +92,8 @@ def test_scores_are_compared_in_float32():
 def test_labels_are_compared_in_float32_with_the_lowest_relevant_one():
     one = scored([float(np.float32(1.67)), 0], [2, 1])  # as a shard holds 1.67, which is less
     np.testing.assert_allclose(compute_metrics([one], relevant_from=1.67)["mrr"], [1.0])
+    other = scored([1.33, 0], [2, 1])  # as judgements give it: float32 makes it more, and the setting likewise
+    np.testing.assert_allclose(compute_metrics([other], relevant_from=1.33)["mrr"], [1.0])
 
 
 def test_lists_without_a_relevant_document_count_as_zero_and_are_counted():

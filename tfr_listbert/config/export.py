@@ -74,6 +74,8 @@ class VectorsConfig:
         require(self.dtype in ("float32", "float16"), "vectors.dtype", "must be float32 or float16", self.dtype)
         for name in ("shard_documents", "batch_documents"):
             require(getattr(self, name) >= 1, f"vectors.{name}", "must be >= 1", getattr(self, name))
+        is_name = re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,254}", self.index) is not None
+        require(is_name, "vectors.index", "must be lower-case letters, digits and _.-, as engines want it", self.index)
         known = ("opensearch", "elasticsearch", "faiss")
         for name in self.formats:
             require(name in known, "vectors.formats", f"must be among {', '.join(known)}", name)

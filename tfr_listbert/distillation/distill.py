@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +16,9 @@ from tfr_listbert.distillation.students import choose_rate, plan_students, train
 from tfr_listbert.distillation.teacher_scores import score_training_lists
 from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.comparison.runs import read_outcome, read_scores
-from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
-from tfr_listbert.evaluation.significance import bootstrap_interval, bootstrap_ratio, paired_randomization_test
+from tfr_listbert.evaluation.significance import bootstrap_interval, bootstrap_ratio, holm, paired_randomization_test
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
@@ -46,7 +46,7 @@ def distill_ranker(config: Config) -> None:
     score_training_lists(config)
     train_students([run for runs in plan.values() for run in runs])
     chosen = {name: choose_rate(runs) for name, runs in plan.items()}
-    lists = _read_test_lists(config)
+    lists = judge_as_configured(config, list(read_lists(config.data.lists, "test")))
     students = {name: read_scores(run) for name, run in chosen.items() if run is not None}
     values = {
         name: _measure(config, one, lists) for name, one in ({TEACHER: _score_teacher(config)} | students).items()
@@ -58,12 +58,6 @@ def distill_ranker(config: Config) -> None:
     print(table)
 
 
-def _read_test_lists(config: Config) -> list[RankedList]:
-    lists = list(read_lists(config.data.lists, "test"))
-    judgements = config.evaluate.judgements
-    return lists if judgements is None else judge_lists(lists, read_judgements(judgements))
-
-
 def _score_teacher(config: Config) -> list[ScoredList]:
     teacher = read_ranker(config.teacher.run, config.teacher.checkpoint)
     dataset = build_dataset(config.data.lists, "test", teacher.batcher, config.evaluate.batch_lists)
@@ -71,9 +65,7 @@ def _score_teacher(config: Config) -> list[ScoredList]:
 
 
 def _measure(config: Config, scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> np.ndarray:
-    labels = [np.array([document.label for document in one.documents]) for one in lists]
-    judged = [dataclasses.replace(one, labels=own) for one, own in zip(scored, labels, strict=True)]
-    return compute_metrics(judged, config.evaluate.relevant_from)[METRIC]
+    return compute_metrics(relabel(scored, lists), config.evaluate.relevant_from)[METRIC]
 
 
 def compare_with_teacher(
@@ -88,27 +80,35 @@ def compare_with_teacher(
         seed: decides them.
 
     Returns:
-        By system `mean` and `interval`; of all but the undistilled student `p` of no difference from it; of students
+        By system `mean` and `interval`; of all but the undistilled student `p` of no difference from it, of students
+        corrected for their number (Holm); of students
         `kept` (share of the teacher's mean) and, where the teacher leads the undistilled one significantly, of those
         distilled `closed` (share of that lead). Shares have an `_interval` at 95 % over queries.
     """
     teacher, start = values[TEACHER], values.get(undistilled)
     others = [name for name in values if start is not None and name != undistilled]
     p_values = {name: paired_randomization_test(values[name], start, resamples, seed) for name in others}
+    students = [name for name in others if name != TEACHER]
+    p_values.update(zip(students, holm([p_values[name] for name in students]).tolist(), strict=True))
     has_gap = p_values.get(TEACHER, 1.0) < LEAD_LEVEL and teacher.mean() > start.mean()
     results = {}
     for name, own in values.items():
-        row = {"mean": float(own.mean()), "interval": bootstrap_interval(own, resamples, seed)}
+        row = {"mean": float(own.mean()), "interval": _list_ends(bootstrap_interval(own, resamples, seed))}
         if name in p_values:
             row["p"] = p_values[name]
         if name != TEACHER:
             row["kept"] = float(own.mean() / teacher.mean())
-            row["kept_interval"] = bootstrap_ratio(own, teacher, resamples, seed)
+            row["kept_interval"] = _list_ends(bootstrap_ratio(own, teacher, resamples, seed))
         if has_gap and name not in (TEACHER, undistilled):
             row["closed"] = float((own - start).mean() / (teacher - start).mean())
-            row["closed_interval"] = bootstrap_ratio(own - start, teacher - start, resamples, seed)
+            row["closed_interval"] = _list_ends(bootstrap_ratio(own - start, teacher - start, resamples, seed))
         results[name] = row
     return results
+
+
+def _list_ends(interval: tuple[float, float]) -> list[float | None]:
+    """Returns the ends as JSON can hold them: None where there is none, as of one query."""
+    return [None if math.isnan(end) else end for end in interval]
 
 
 def _describe_run(run: Run | None) -> dict[str, Any]:
@@ -127,12 +127,12 @@ def format_table(results: Mapping[str, Mapping[str, Any]], config: Config) -> st
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [f"| {' | '.join([name, *_format_cells(row)])} |" for name, row in results.items()]
+    grades = f" with the grades of {config.evaluate.judgements}" if config.evaluate.judgements else ""
     note = (
-        f"NDCG@10 on the test lists of {config.data.lists}"
-        f"{' with the grades of ' + config.evaluate.judgements if config.evaluate.judgements else ''}; rates chosen on "
-        f"the validation lists. p: of no difference from `{config.distill.undistilled}` (paired randomization). Gap: "
-        f"the teacher's lead over that student; no share of it is given unless the lead is significant "
-        f"(p < {LEAD_LEVEL})."
+        f"NDCG@10 on the test lists of {config.data.lists}{grades}; rates chosen on the validation lists. p: of no "
+        f"difference from `{config.distill.undistilled}` on other queries (paired randomization, students after Holm); "
+        "each student is one run, and nothing here speaks of other runs. Gap: the teacher's lead over that student; no "
+        f"share of it is given unless the lead is significant (p < {LEAD_LEVEL})."
     )
     return "\n".join([*lines, "", note])
 
@@ -146,8 +146,8 @@ def _format_cells(row: Mapping[str, Any]) -> list[str]:
     return [*cells, f"{row['p']:.4f}" if "p" in row else "", row.get("run", "")]
 
 
-def _format(interval: tuple[float, float], digits: int) -> str:
-    return f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+def _format(interval: Sequence[float | None], digits: int) -> str:
+    return "–" if None in interval else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
 
 
 def _write(folder: Path, results: Mapping[str, Any], table: str) -> None:

@@ -8,7 +8,6 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import tqdm
@@ -20,7 +19,7 @@ from tfr_listbert.distillation.search_files import write_search_files
 from tfr_listbert.distillation.vectors import VECTORS_FILE, StoredVectors, VectorWriter, read_vectors
 from tfr_listbert.folders import recover_folder, replace_folder
 from tfr_listbert.lists.catalogue import read_catalogue, read_listed_documents
-from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.schema import Document, InputError
 
 _RECALL_QUERIES = 500
@@ -117,7 +116,7 @@ def _read_queries(config: Config) -> list[str]:
     """
     import_faiss()
     for split in ("validation", "train"):
-        if any(Path(config.data.lists).glob(f"{split}-*.tfrecord")):
+        if split in list_splits(config.data.lists):
             return [one.query for one in itertools.islice(read_lists(config.data.lists, split), _RECALL_QUERIES)]
     message = f"The recall of a FAISS index is measured with queries; `data.lists` {config.data.lists} has no lists."
     raise InputError(message)

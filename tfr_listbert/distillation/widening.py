@@ -21,7 +21,7 @@ from tfr_listbert.lists.preparation import BM25_FEATURE
 from tfr_listbert.schema import IS_JUDGED, Document, RankedList
 
 Finder = Callable[[str], np.ndarray]
-"""A query to a score of every product, [C]."""
+"""A query to a score of every product, [C]; -inf of what it does not find."""
 
 
 def build_widening(config: Config) -> Callable[[RankedList], RankedList]:
@@ -67,19 +67,25 @@ class Widener:
             self._finders.append((_build_nearest(settings.student, self._products), settings.student_neighbours))
 
     def widen(self, ranked_list: RankedList) -> RankedList:
-        """Returns the list with `is_judged` among its documents' features, and products added where that is 0."""
+        """Returns the list with `is_judged` among its documents' features, and products added where that is 0.
+
+        Of BM25's neighbours there are fewer than asked for where fewer products share a word with the query.
+        """
         known = {document.document_id for document in ranked_list.documents}
         added: list[Document] = []
         for find, count in self._finders:
-            order = np.argsort(-find(ranked_list.query), kind="stable")
-            fresh = [self._products[row] for row in order[: count + len(known)] if self._ids[row] not in known]
+            scores = find(ranked_list.query)
+            order = np.argsort(-scores, kind="stable")[: count + len(known)]
+            found = order[np.isfinite(scores[order])]
+            fresh = [self._products[row] for row in found if self._ids[row] not in known]
             added += fresh[:count]
             known.update(document.document_id for document in fresh[:count])
         documents = (*mark_judged(ranked_list).documents, *self._complete(ranked_list.query, added))
         return dataclasses.replace(ranked_list, documents=documents)
 
     def _score_by_bm25(self, query: str) -> np.ndarray:
-        return self._bm25.score(query, self._ids)
+        scores = self._bm25.score_all(query)
+        return np.where(scores > 0, scores, -np.inf)
 
     def _complete(self, query: str, documents: Sequence[Document]) -> list[Document]:
         scores = self._bm25.score(query, [one.document_id for one in documents]) if documents else []

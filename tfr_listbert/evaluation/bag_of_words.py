@@ -28,14 +28,15 @@ class BagOfWordsRanker:
     target (TF-Ranking's `softmax_loss`, each list of weight 1), and an L2 penalty, by L-BFGS.
     """
 
-    def __init__(self, lists: Sequence[RankedList], bm25: BM25):
+    def __init__(self, lists: Sequence[RankedList], bm25: BM25, language: str = "english"):
         """Trains on lists.
 
         Args:
             lists: lists to train on; those without a label above 0 say nothing and are left out.
             bm25: scores all of their documents and all of those to be ranked later.
+            language: of `parse_words`.
         """
-        self._bm25 = bm25
+        self._bm25, self._language = bm25, language
         self._document_words: dict[str, np.ndarray] = {}
         told = [ranked_list for ranked_list in lists if any(document.label > 0 for document in ranked_list.documents)]
         self._weights = np.zeros(_BUCKETS + 1)
@@ -70,7 +71,8 @@ class BagOfWordsRanker:
         """Returns features [N, buckets + 1] of all documents; the last column is the BM25 score."""
         pairs, scores = [], []
         for ranked_list in lists:
-            query = _hash_words(["", *parse_words(ranked_list.query)])  # "" is for documents that suit any query
+            words = parse_words(ranked_list.query, self._language)
+            query = _hash_words(["", *words])  # "" is for documents that suit any query
             pairs += [_hash_pairs(query, self._hash_document(document)) for document in ranked_list.documents]
             ids = [document.document_id for document in ranked_list.documents]
             scores.append(self._bm25.score(ranked_list.query, ids))
@@ -82,7 +84,7 @@ class BagOfWordsRanker:
 
     def _hash_document(self, document: Document) -> np.ndarray:
         if document.document_id not in self._document_words:
-            words = parse_words(" ".join(document.fields.values()))
+            words = parse_words(" ".join(document.fields.values()), self._language)
             self._document_words[document.document_id] = _hash_words(words)
         return self._document_words[document.document_id]
 

@@ -1,9 +1,8 @@
-"""Measures a trained ranker on a split, beside random order, BM25 and the shop's own order."""
+"""Measures a trained ranker on a split, beside random order, BM25, the shop's own order and a linear ranker."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 import math
 import re
@@ -15,12 +14,13 @@ import numpy as np
 import tqdm
 
 from tfr_listbert.config import Config
-from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics, summarize_metrics
 from tfr_listbert.evaluation.significance import bootstrap_interval, paired_randomization_test
-from tfr_listbert.evaluation.systems import build_baselines, score_with
+from tfr_listbert.evaluation.slices import slice_lists
+from tfr_listbert.evaluation.systems import build_bag_of_words_scorer, build_baselines, score_with
 from tfr_listbert.folders import replace_folder
-from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
@@ -31,6 +31,8 @@ SHOWN_METRIC = "ndcg_10"
 """The metric of the printed table."""
 RUN_FILE = "run.trec"
 """The ranker's rankings, in the folder of the results."""
+
+_SLICES = {"all": "all queries", "seen in training": "queries seen in training", "unseen": "unseen queries"}
 
 PerList = Mapping[str, np.ndarray]
 
@@ -53,13 +55,15 @@ def evaluate_ranker(config: Config) -> None:
 def _evaluate(config: Config, folder: Path) -> dict[str, Any]:
     """Writes the three files to `folder` and returns what `metrics.json` holds."""
     settings = config.evaluate
-    lists = list(read_lists(config.data.lists, settings.split))
-    if settings.judgements is not None:
-        lists = judge_lists(lists, read_judgements(settings.judgements))
-    scored = {name: score_with(scorer, lists) for name, scorer in build_baselines(config, lists).items()}
-    scored[RANKER] = _relabel(_score_ranker(config, len(lists)), lists)
+    lists = judge_as_configured(config, list(read_lists(config.data.lists, settings.split)))
+    scorers = build_baselines(config, lists)
+    if "train" in list_splits(config.data.lists):
+        scorers["bag_of_words"] = build_bag_of_words_scorer(config)
+    scored = {name: score_with(scorer, lists) for name, scorer in scorers.items()}
+    scored[RANKER] = relabel(_score_ranker(config, len(lists)), lists)
     per_list = {name: compute_metrics(system, settings.relevant_from) for name, system in scored.items()}
-    results = _compare(config, per_list, _slice_lists(lists))
+    slices = {name: chosen for name, chosen in slice_lists(lists).items() if name in _SLICES}
+    results = _compare(config, per_list, slices)
     _write_results(folder, results, per_list, lists, scored[RANKER])
     return results
 
@@ -68,18 +72,6 @@ def _score_ranker(config: Config, count: int) -> list[ScoredList]:
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
     dataset = build_dataset(config.data.lists, config.evaluate.split, ranker.batcher, config.evaluate.batch_lists)
     return list(tqdm.tqdm(score_lists(ranker.network, dataset), total=count, desc="score", unit="list", mininterval=2))
-
-
-def _relabel(scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> list[ScoredList]:
-    labels = [np.array([document.label for document in ranked_list.documents]) for ranked_list in lists]
-    return [dataclasses.replace(one, labels=own) for one, own in zip(scored, labels, strict=True)]
-
-
-def _slice_lists(lists: Sequence[RankedList]) -> dict[str, np.ndarray]:
-    """Returns which lists are in each slice; those of seen and unseen queries where that is known."""
-    is_seen = np.array([ranked_list.is_seen for ranked_list in lists])
-    slices = {"all": np.ones(len(lists), bool), "seen": is_seen == 1, "unseen": is_seen == 0}
-    return {name: chosen for name, chosen in slices.items() if chosen.any()}
 
 
 def _compare(config: Config, per_list: Mapping[str, PerList], slices: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -108,16 +100,15 @@ def format_results(results: Mapping[str, Any]) -> str:
     lines = []
     for name, systems in results["slices"].items():
         any_system = next(iter(systems.values()))
-        queries = {"all": "all queries", "seen": "queries seen in training", "unseen": "unseen queries"}[name]
         lines.append(
-            f"{results['split']}, {queries}: {any_system['lists']} lists, "
+            f"{results['split']}, {_SLICES[name]}: {any_system['lists']} lists, "
             f"{any_system['lists_without_relevant']} of them without a relevant document (these count 0)"
         )
-        lines.append(f"  {'system':8} {'NDCG@10':>8} {'95 % interval':>16} {'ranker better by':>17} {'p':>7}")
+        lines.append(f"  {'system':12} {'NDCG@10':>8} {'95 % interval':>16} {'ranker better by':>17} {'p':>7}")
         for system, row in systems.items():
             interval = "–" if None in row["interval"] else "{:.4f}-{:.4f}".format(*row["interval"])
             against = "" if system == RANKER else f" {row['ranker_difference']:>+17.4f} {row['ranker_p']:>7.4f}"
-            lines.append(f"  {system:8} {row[SHOWN_METRIC]:>8.4f} {interval:>16}{against}")
+            lines.append(f"  {system:12} {row[SHOWN_METRIC]:>8.4f} {interval:>16}{against}")
     return "\n".join(lines)
 
 

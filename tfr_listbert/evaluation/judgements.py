@@ -7,9 +7,13 @@ import dataclasses
 import gzip
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from tfr_listbert.config import Config
+from tfr_listbert.evaluation.metrics import ScoredList
 from tfr_listbert.schema import InputError, RankedList, fold_query
 
 COLUMNS = ("query", "document_id", "grade")
@@ -64,8 +68,16 @@ def _parse_grade(text: str, path: Path, line: int) -> float:
     return grade
 
 
+def judge_as_configured(config: Config, lists: Sequence[RankedList]) -> Sequence[RankedList]:
+    """Returns `lists` with the grades of `evaluate.judgements` where that is set, or else as they are."""
+    judgements = config.evaluate.judgements
+    return lists if judgements is None else judge_lists(lists, read_judgements(judgements))
+
+
 def judge_lists(lists: Iterable[RankedList], judgements: dict[tuple[str, str], float]) -> list[RankedList]:
     """Returns `lists` with the judged grades as labels; a document that nobody judged gets 0.
+
+    A list keeps its documents: what was judged and is not in it counts in no metric.
 
     Raises:
         InputError: if no document of the lists is judged.
@@ -84,3 +96,21 @@ def judge_lists(lists: Iterable[RankedList], judgements: dict[tuple[str, str], f
     if not found:
         raise InputError("`evaluate.judgements` judges no document of these lists; are its ids and queries the same?")
     return judged
+
+
+def relabel(scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> list[ScoredList]:
+    """Returns `scored` with the labels of `lists`.
+
+    Raises:
+        InputError: unless both are the same lists of the same documents in the same order.
+    """
+    found = [(one.query_id, list(one.document_ids)) for one in scored]
+    asked = [(one.query_id, [document.document_id for document in one.documents]) for one in lists]
+    if found != asked:
+        strange = next((one for one, other in zip(found, asked, strict=False) if one != other), ("", []))[0]
+        raise InputError(
+            f"A run has scored other lists than those of the test split: {len(found)} of them for {len(asked)}, the "
+            f"first other one of query {strange!r}. Prepare the lists again as they were, or remove the run."
+        )
+    labels = [np.array([document.label for document in one.documents]) for one in lists]
+    return [dataclasses.replace(one, labels=own) for one, own in zip(scored, labels, strict=True)]

@@ -1,9 +1,10 @@
-"""Ranking metrics of each list under one contract, trec_eval's.
+"""Ranking metrics of each list under one contract, trec_eval's, over the list's own documents.
 
 - Documents are ranked by falling score, compared in float32; ties go to the greater document id, compared as text.
 - A label from `relevant_from` on counts as relevant in MRR, MAP, precision and recall; precision@k divides by k.
 - A list without a relevant document has 0 in every metric that asks for one, and counts in every mean. allRank gives
   such a list NDCG 1. How many there are stands beside the means.
+- What was judged relevant and is not in the list counts nowhere; trec_eval lowers NDCG, MAP and recall for it.
 
 Numpy computes them. TF-Ranking's own would need ranks in place of scores, because they break ties at random: one fully
 tied list had 8 NDCGs from .401 to .689 in 8 calls. They also fix the lowest relevant label at 1, divide precision@k by
@@ -57,7 +58,7 @@ def compute_metrics(lists: Sequence[ScoredList], relevant_from: float = 1.0) -> 
         InputError: for a label that is not a number or below 0, or arrays of different length.
         DivergedError: for a score that is not a number.
     """
-    labels = _concatenate(lists, "labels", np.float64)
+    labels = _concatenate(lists, "labels", np.float32).astype(np.float64)  # as in shards, wherever they came from
     scores = _concatenate(lists, "scores", np.float32)
     sizes = np.array([len(scored.document_ids) for scored in lists], np.int64)
     owner = np.repeat(np.arange(len(lists)), sizes)

@@ -15,6 +15,7 @@ from tfr_listbert.evaluation.significance import (
     bootstrap_interval,
     combine_luck,
     estimate_luck,
+    holm,
     paired_randomization_test,
     paired_run_test,
 )
@@ -88,25 +89,34 @@ def _format_slice(
     for system in systems:
         if lost := len(system.runs) - len(system.finished):
             lines.append(f"  {system.name}: {lost} of {len(system.runs)} runs diverged or failed, and are not counted")
-    for pair in _COMPARED:
-        if set(pair) <= set(values):
-            lines.append(_describe_gain(pair, values, runs, resamples, seed))
-    return lines
+    pairs = [pair for pair in _COMPARED if set(pair) <= set(values)]
+    return [*lines, *_describe_gains(pairs, values, runs, resamples, seed)]
 
 
-def _describe_gain(
-    pair: tuple[str, str], values: dict[str, np.ndarray], runs: dict[str, list[float]], resamples: int, seed: int
-) -> str:
-    first, second = (values[name] for name in pair)
+def _describe_gains(
+    pairs: Sequence[tuple[str, str]],
+    values: dict[str, np.ndarray],
+    runs: dict[str, list[float]],
+    resamples: int,
+    seed: int,
+) -> list[str]:
     trained = {name: runs[name] for name in (FROM_PRETRAINED, FROM_RANDOM) if name in runs}
     luck = dict(zip(trained, estimate_luck(list(trained.values())), strict=True))
-    counts = tuple(len(trained.get(name, ())) for name in pair)
-    of_runs = combine_luck(*(luck.get(name, Luck()) for name in pair), counts)
-    low, high = bootstrap_interval(first - second, resamples, seed)
-    p = paired_randomization_test(first, second, resamples, seed)
-    p_of_runs = paired_run_test(first, second, of_runs, resamples, seed)
-    return (
-        f"  {_WORDS[pair[0]]} better by {np.mean(first - second):+.4f} ({low:+.4f} to {high:+.4f}) than "
-        f"{_WORDS[pair[1]]}; paired randomization test over queries p = {p:.4f}, for other runs as well "
-        f"p = {p_of_runs:.4f}"
-    )
+    p_values = []
+    for pair in pairs:
+        first, second = (values[name] for name in pair)
+        counts = tuple(len(trained.get(name, ())) for name in pair)
+        of_runs = combine_luck(*(luck.get(name, Luck()) for name in pair), counts)
+        p = paired_randomization_test(first, second, resamples, seed)
+        p_values.append((p, paired_run_test(first, second, of_runs, resamples, seed)))
+    corrected = zip(*map(holm, zip(*p_values, strict=True)), strict=True)
+    lines = []
+    for pair, (p, p_of_runs) in zip(pairs, corrected, strict=True):
+        difference = values[pair[0]] - values[pair[1]]
+        low, high = bootstrap_interval(difference, resamples, seed)
+        lines.append(
+            f"  {_WORDS[pair[0]]} better by {np.mean(difference):+.4f} ({low:+.4f} to {high:+.4f}) than "
+            f"{_WORDS[pair[1]]}; paired randomization test over queries, corrected for {len(pairs)} pairs (Holm), "
+            f"p = {p:.4f}, for other runs as well p = {p_of_runs:.4f}"
+        )
+    return lines

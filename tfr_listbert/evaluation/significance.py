@@ -191,7 +191,8 @@ def paired_run_test(a: Sequence[float], b: Sequence[float], luck: Luck, resample
     a run share its luck, and no flip moves that. So each flip also draws luck: its deviation times Student's t of its
     degrees. Two limits are known tests: where queries add nothing, two losses are told apart as by Welch's t test of
     their runs, if neither has a spread of its own; without luck it is the randomization test, and says nothing of
-    other runs. In between it is an approximation, whose rate of false differences simulations bound, not a proof.
+    other runs. In between it is an approximation, whose rate of false differences simulations bound, not a proof. It
+    is never surer than without luck, as it would be of few queries, whose flips often equal what was observed.
 
     Args:
         a: metric of each query, mean over the runs of one loss.
@@ -203,17 +204,15 @@ def paired_run_test(a: Sequence[float], b: Sequence[float], luck: Luck, resample
     Raises:
         InputError: as `paired_randomization_test`.
     """
+    without_luck = paired_randomization_test(a, b, resamples, seed)
     if luck.deviation == 0:
-        return paired_randomization_test(a, b, resamples, seed)
-    first, second = _check_values(a, "a"), _check_values(b, "b")
-    _check_pairs(first, second)
-    _check_resamples(resamples)
-    differences = first - second
+        return without_luck
+    differences = _check_values(a, "a") - _check_values(b, "b")
     drawn = _draw_luck(luck, resamples, seed) * len(differences)
     flips = _random_flips(len(differences), resamples, seed)
     flipped = np.concatenate([differences.sum() - 2 * (part @ differences) for part in flips])
     extreme = np.sum(np.abs(flipped + drawn) >= abs(differences.sum()))
-    return float((1 + extreme) / (1 + resamples))
+    return max(float((1 + extreme) / (1 + resamples)), without_luck)
 
 
 def paired_run_interval(
@@ -307,13 +306,15 @@ def bootstrap_ratio(
         confidence: share of the ratios inside the interval, between 0 and 1.
 
     Returns:
-        Lower and upper end, by percentiles.
+        Lower and upper end, by percentiles; both NaN for one query.
 
     Raises:
         InputError: as `bootstrap_interval`, and for different lengths.
     """
     first, second = _check_values(numerator, "numerator"), _check_values(denominator, "denominator")
     _check_pairs(first, second)
+    if len(first) == 1:
+        return float("nan"), float("nan")
     _check_resamples(resamples)
     generator, ratios = np.random.default_rng(seed), []
     for start in range(0, resamples, rows := max(1, _CHUNK_NUMBERS // len(first))):

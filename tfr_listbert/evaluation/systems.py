@@ -1,30 +1,46 @@
-"""The systems that a ranker is measured against: random order, BM25, and the order that the shop showed."""
+"""The systems that a ranker is measured against: random order, BM25, the order shown, and a linear ranker."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
+import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from tfr_listbert.config import Config
+from tfr_listbert.evaluation.bag_of_words import BagOfWordsRanker
 from tfr_listbert.evaluation.metrics import ScoredList
 from tfr_listbert.lists.bm25 import BM25
-from tfr_listbert.lists.elwc import read_lists
-from tfr_listbert.schema import SPLITS, Document, RankedList
+from tfr_listbert.lists.elwc import list_splits, read_lists
+from tfr_listbert.rows.dataset import count_lists
+from tfr_listbert.schema import Document, RankedList
 
 Scorer = Callable[[RankedList], np.ndarray]
 """A list to the scores [L] of its documents."""
 
+_BAG_OF_WORDS_LISTS = 10_000  # of 30 documents it learns in minutes and 2 GiB
+
 
 def build_baselines(config: Config, lists: Sequence[RankedList]) -> dict[str, Scorer]:
     """Returns the baselines for `lists` by name: `random`, `bm25` and, where every list has positions, `shown`."""
-    baselines = {"random": score_at_random, "bm25": build_bm25_scorer(config)}
+    bm25 = build_bm25(config)
+    baselines: dict[str, Scorer] = {
+        "random": score_at_random,
+        "bm25": lambda one: bm25.score(one.query, [document.document_id for document in one.documents]),
+    }
     if all(document.position > 0 for ranked_list in lists for document in ranked_list.documents):
         baselines["shown"] = score_as_shown
     return baselines
+
+
+def build_bag_of_words_scorer(config: Config) -> Scorer:
+    """Returns what `BagOfWordsRanker` learns from the training lists; of many, from 10,000 spread over all."""
+    stride = math.ceil(count_lists(config.data.lists, "train") / _BAG_OF_WORDS_LISTS)
+    lists = list(itertools.islice(read_lists(config.data.lists, "train"), 0, None, stride))
+    return BagOfWordsRanker(lists, build_bm25(config), config.data.bm25.language).score
 
 
 def score_with(scorer: Scorer, lists: Sequence[RankedList]) -> list[ScoredList]:
@@ -52,7 +68,7 @@ def score_as_shown(ranked_list: RankedList) -> np.ndarray:
     return np.array([-float(document.position) for document in ranked_list.documents])
 
 
-def build_bm25_scorer(config: Config) -> Scorer:
+def build_bm25(config: Config) -> BM25:
     """Returns stemmed BM25 over all of `data.fields`, with the statistics of all prepared lists.
 
     A ranker may read fewer fields; BM25 is judged at its best, and so is like the feature that `prepare_data` computes.
@@ -62,10 +78,8 @@ def build_bm25_scorer(config: Config) -> Scorer:
         return " ".join(document.fields.get(name, "") for name in config.data.fields)
 
     documents: dict[str, str] = {}
-    for split in SPLITS:
-        if any(Path(config.data.lists).glob(f"{split}-*.tfrecord")):
-            for ranked_list in read_lists(config.data.lists, split):
-                for document in ranked_list.documents:
-                    documents.setdefault(document.document_id, join(document))  # its first text
-    bm25 = BM25(documents, **dataclasses.asdict(config.data.bm25))
-    return lambda ranked_list: bm25.score(ranked_list.query, [doc.document_id for doc in ranked_list.documents])
+    for split in list_splits(config.data.lists):
+        for ranked_list in read_lists(config.data.lists, split):
+            for document in ranked_list.documents:
+                documents.setdefault(document.document_id, join(document))  # its first text
+    return BM25(documents, **dataclasses.asdict(config.data.bm25))

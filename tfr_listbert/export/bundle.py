@@ -32,7 +32,7 @@ from tfr_listbert.export.student import StudentRequestBuilder, build_text_studen
 from tfr_listbert.export.student_signatures import TextStudent
 from tfr_listbert.export.trial import Trial, require_answers, run_trial
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write_warmup_file
-from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.schema import InputError, RankedList
 from tfr_listbert.training.runs import Ranker, read_ranker
 
@@ -192,7 +192,7 @@ def build_text_ranker(ranker: Ranker) -> TextRanker:
 def read_sample(folder: str | Path) -> tuple[RankedList, ...]:
     """Returns the first lists of the shop's validation split, or else of its training split; none if it has neither."""
     for split in ("validation", "train"):
-        if any(Path(folder).glob(f"{split}-*.tfrecord")):
+        if split in list_splits(folder):
             return tuple(itertools.islice(read_lists(folder, split), SAMPLE_LISTS))
     return ()
 

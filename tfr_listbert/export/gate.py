@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config
-from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.judgements import judge_as_configured
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
 from tfr_listbert.evaluation.significance import bootstrap_interval, paired_randomization_test
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.signatures import PROTO_SIGNATURE
-from tfr_listbert.lists.elwc import build_elwc, read_lists
+from tfr_listbert.lists.elwc import build_elwc, list_splits, read_lists
 from tfr_listbert.schema import RankedList
 
 GATE_METRIC = "ndcg_10"
@@ -88,13 +88,12 @@ def decide_stable(config: Config, folder: Path, stable: Path | None) -> Decision
     return Decision(True, reason, measured=measured)
 
 
-def read_gate_lists(config: Config) -> list[RankedList]:
+def read_gate_lists(config: Config) -> Sequence[RankedList]:
     """Returns the lists of `evaluate.split` with the grades of `evaluate.judgements`; none where there is no split."""
     settings = config.evaluate
-    if not any(Path(config.data.lists).glob(f"{settings.split}-*.tfrecord")):
+    if settings.split not in list_splits(config.data.lists):
         return []
-    lists = list(read_lists(config.data.lists, settings.split))
-    return lists if settings.judgements is None else judge_lists(lists, read_judgements(settings.judgements))
+    return judge_as_configured(config, list(read_lists(config.data.lists, settings.split)))
 
 
 def score_with_version(folder: Path, lists: Sequence[RankedList]) -> list[ScoredList]:

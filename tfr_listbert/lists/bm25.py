@@ -93,9 +93,15 @@ class BM25:
             KeyError: for an id that was not among the documents.
         """
         rows = [self._rows[document_id] for document_id in document_ids]
+        return np.asarray(self._weights[rows] @ self._count_words(query), dtype=np.float32)
+
+    def score_all(self, query: str) -> np.ndarray:
+        """Returns the scores of all documents in the order in which they were given, float32 [D]."""
+        return np.asarray(self._weights @ self._count_words(query), dtype=np.float32)
+
+    def _count_words(self, query: str) -> np.ndarray:
         words = [self._columns[word] for word in _stem(self._stemmer, query) if word in self._columns]
-        counts = np.bincount(np.asarray(words, dtype=np.int64), minlength=len(self._columns)).astype(np.float32)
-        return np.asarray(self._weights[rows] @ counts, dtype=np.float32)
+        return np.bincount(np.asarray(words, dtype=np.int64), minlength=len(self._columns)).astype(np.float32)
 
 
 def _build_stemmer(language: str) -> Stemmer.Stemmer | None:

@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.lists.readers.database import Database, quote_name
 from tfr_listbert.lists.readers.documents import load_documents
 from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.readers.source import map_columns, open_source
 from tfr_listbert.lists.rejections import Rejections
-from tfr_listbert.schema import DOCUMENT_ID, SPLITS, Document, InputError
+from tfr_listbert.schema import DOCUMENT_ID, Document, InputError
 
 
 def read_catalogue(pattern: str, columns: Mapping[str, str], fields: Sequence[str]) -> Iterator[Document]:
@@ -45,12 +45,11 @@ def read_listed_documents(folder: str | Path, fields: Sequence[str]) -> list[Doc
         InputError: if there are no lists, or a document has no id, or one text here and another there.
     """
     found: dict[str, Document] = {}
-    for split in SPLITS:
-        if any(Path(folder).glob(f"{split}-*.tfrecord")):
-            for ranked_list in read_lists(folder, split):
-                for document in ranked_list.documents:
-                    own = Document(document.document_id, {name: document.fields.get(name, "") for name in fields}, 0.0)
-                    _require_equal(found.setdefault(own.document_id, own), own, folder)
+    for split in list_splits(folder):
+        for ranked_list in read_lists(folder, split):
+            for document in ranked_list.documents:
+                own = Document(document.document_id, {name: document.fields.get(name, "") for name in fields}, 0.0)
+                _require_equal(found.setdefault(own.document_id, own), own, folder)
     if not found:
         raise InputError(f"There are no lists in {folder}, hence no documents; set `vectors.catalogue`.")
     return [found[document_id] for document_id in sorted(found)]

@@ -179,15 +179,18 @@ def list_shards(folder: str | Path, split: str, fields: Sequence[str] = (), feat
         raise InputError(f"There is no folder {folder} with prepared lists; run pipelines/prepare_data.py first.")
     found = _find_shards(Path(folder), split)
     if not found:
-        present = [name for name in SPLITS if _find_shards(Path(folder), name)]
-        raise InputError(
-            f"{folder} holds no {split} lists; it holds {', '.join(present) or 'no lists at all'}. See `data.split`."
-        )
+        present = ", ".join(list_splits(folder)) or "no lists at all"
+        raise InputError(f"{folder} holds no {split} lists; it holds {present}. See `data.split`.")
     _require_complete(found, folder, split)
     paths = [str(path) for path, _, _ in found]
     if fields or features:
         _require_names(paths[0], fields, features)
     return paths
+
+
+def list_splits(folder: str | Path) -> list[str]:
+    """Returns the splits of which `folder` holds lists, in the order of `SPLITS`; none where there is no folder."""
+    return [split for split in SPLITS if _find_shards(Path(folder), split)]
 
 
 def _find_shards(folder: Path, split: str) -> list[tuple[Path, int, int]]:

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tfr_listbert.config import Config, build_dataclass
-from tfr_listbert.lists.elwc import list_shards, read_lists
+from tfr_listbert.lists.elwc import list_shards, list_splits, read_lists
 from tfr_listbert.lists.readers.database import Database
 from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.rejections import Rejections
@@ -158,8 +158,8 @@ def _build_choice(rate: float) -> Callable[[str], bool]:
 
 def _read_excluded(config: Config, folder: Path) -> set[int]:
     """Returns the hashes of the queries that must not be trained on."""
-    lists = Path(config.data.lists)
-    splits = [split for split in find_tested_splits(config) if any(lists.glob(f"{split}-*.tfrecord"))]
+    lists = config.data.lists
+    splits = [split for split in find_tested_splits(config) if split in list_splits(lists)]
     hashes = {hash_query(ranked_list.query) for split in splits for ranked_list in read_lists(lists, split)}
     if not hashes:
         print(f"No query of a test is known, and none left out: `data.lists` {lists} holds no such lists.")

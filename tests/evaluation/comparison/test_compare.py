@@ -102,6 +102,8 @@ def test_each_query_is_tested_in_one_fold_and_trained_on_in_others(tiny_config, 
         assert not train & test and not train & validation and not validation & test
     count = sum(len(list(read_lists(fold.lists, "test"))) for fold in folds)
     assert count == 96 + 16 + 24
+    trained = [one for fold in folds for one in read_lists(fold.lists, "train")]
+    assert all(len({document.label for document in one.documents}) > 1 for one in trained)
     assert prepare_folds(config, config.compare.output) == folds
     with pytest.raises(InputError, match="holds 4 folds of"):
         prepare_folds(with_compare(tiny_config, tmp_path / "out", folds=3), tmp_path / "out")
@@ -109,6 +111,18 @@ def test_each_query_is_tested_in_one_fold_and_trained_on_in_others(tiny_config, 
     other = dataclasses.replace(config, data=dataclasses.replace(config.data, lists=str(tmp_path / "other")))
     with pytest.raises(InputError, match=r"holds 4 folds of lists with the hash \w+, not 4 folds of lists with"):
         prepare_folds(other, tmp_path / "out")
+
+
+def test_a_query_of_two_time_windows_is_tested_once_by_its_later_list(tiny_config, tmp_path):
+    write_shards(map(build_list, range(40)), tmp_path / "lists", "train")
+    later = [dataclasses.replace(build_list(number), query_count=1000) for number in range(30, 50)]
+    write_shards(later, tmp_path / "lists", "test")
+    config = dataclasses.replace(tiny_config, data=dataclasses.replace(tiny_config.data, lists=str(tmp_path / "lists")))
+    folds = prepare_folds(with_compare(config, tmp_path / "out", folds=3), tmp_path / "out")
+    tested = [one for fold in folds for one in read_lists(fold.lists, "test")]
+    counts = {one.query_id: one.query_count for one in tested}
+    assert len(tested) == len(counts) == 50
+    assert all((count == 1000) == (int(name.removeprefix("q")) >= 30) for name, count in counts.items())
 
 
 def test_runs_of_data_that_have_changed_since_are_refused(tiny_config, tmp_path, ran):

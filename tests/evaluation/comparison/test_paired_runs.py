@@ -147,6 +147,13 @@ def test_without_luck_it_is_the_randomization_test():
     assert paired_run_test(a, b, Luck(), 500, 3) == paired_randomization_test(a, b, 500, 3)
 
 
+@pytest.mark.parametrize("queries", [5, 7])
+def test_other_runs_make_nothing_surer(queries):
+    luck = Luck((Share(0, 1e-8, 4),))
+    a, b = np.full(queries, 0.6), np.full(queries, 0.5)
+    assert paired_run_test(a, b, luck, 4000, 1) == paired_randomization_test(a, b, 4000, 1) == 2 / 2**queries
+
+
 def test_the_pooled_luck_is_the_error_of_an_analysis_of_variance():
     runs = np.random.default_rng(0).normal(0.5, 0.1, [5, 4])
     means = runs.mean(axis=1)

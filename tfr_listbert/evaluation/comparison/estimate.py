@@ -14,14 +14,13 @@ from tfr_listbert.config import Config
 from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset, build_step_dataset
-from tfr_listbert.rows.profile import measure_rows
 from tfr_listbert.rows.training_order import StepDeal
-from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.devices import set_precision
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
-from tfr_listbert.training.ranking import build_order, index_training_lists
-from tfr_listbert.training.runs import adopt_initial, build_batcher, build_run_ranker
+from tfr_listbert.training.randomness import make_repeatable
+from tfr_listbert.training.ranking import build_order, index_training_lists, measure_training_rows
+from tfr_listbert.training.runs import adopt_initial, build_batcher, build_run_ranker, read_configured_tokenizer
 from tfr_listbert.training.trainer import TrainingModel
 
 _STEPS_TIMED = 5
@@ -49,13 +48,12 @@ def measure_speed(config: Config) -> Speed:
         InputError: as `train_ranker` for lists, tokenizer and encoder.
     """
     started = time.monotonic()
+    make_repeatable(config.train.seed)
     set_precision(config.train.precision)
     config = adopt_initial(config)
-    batcher = build_batcher(config, read_tokenizer(config.text.folder))
-    measured = build_dataset(config.data.lists, "train", batcher, config.evaluate.batch_lists)
-    profile = measure_rows(measured, config.model.features, config.model.buckets, config.text.row_tokens)
-    ranker = build_run_ranker(config, batcher, profile)
-    objective = build_objective(build_terms(config.loss))
+    batcher = build_batcher(config, read_configured_tokenizer(config))
+    ranker = build_run_ranker(config, batcher, measure_training_rows(config, batcher))
+    objective = build_objective(build_terms(config.loss), config.train.micro_batch_lists)
     model = TrainingModel(ranker.network, objective, config.train.seed, config.train.gradient_clip_norm)
     model.compile(optimizer=build_optimizer(config.train, _STEPS_TIMED))
     clock = _StepClock()
@@ -83,7 +81,7 @@ def estimate_seconds(runs: Sequence[Run], speed: Speed, jobs: int) -> float:
     total = 0.0
     by_lists = {run.config.data.lists: run.config for run in runs}  # runs differ in loss, settings, epochs and seed
     indexes = {
-        lists: index_training_lists(config, build_batcher(config, read_tokenizer(config.text.folder)))
+        lists: index_training_lists(config, build_batcher(config, read_configured_tokenizer(config)))
         for lists, config in by_lists.items()
     }
     for run in runs:

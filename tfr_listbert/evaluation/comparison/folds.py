@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfr_listbert.config import Config
 from tfr_listbert.folders import replace_folder
-from tfr_listbert.lists.elwc import list_shards, read_lists, write_shards
+from tfr_listbert.lists.elwc import list_shards, list_splits, read_lists, write_shards
 from tfr_listbert.lists.splits import hash_query
 from tfr_listbert.schema import SPLITS, InputError, RankedList
 from tfr_listbert.training.contents import digest_lists
@@ -57,7 +57,8 @@ def prepare_folds(config: Config, output: str | Path) -> list[Fold]:
 
 
 def _write_folds(config: Config, folds: int, folder: Path, made_of: str) -> None:
-    lists = [one for split in SPLITS if _has_split(config, split) for one in read_lists(config.data.lists, split)]
+    lists = [one for split in list_splits(config.data.lists) for one in read_lists(config.data.lists, split)]
+    lists = list({(one.query_id, one.query): one for one in lists}.values())  # of two time windows the later one
     parts: list[list[RankedList]] = [[] for _ in range(folds)]
     for one in lists:
         parts[hash_query(one.query, "fold") % folds].append(dataclasses.replace(one, is_seen=0))
@@ -68,9 +69,8 @@ def _write_folds(config: Config, folds: int, folder: Path, made_of: str) -> None
             chosen = {"test": [number], "validation": [(number + 1) % folds]}
             chosen["train"] = [other for other in range(folds) if other not in chosen["test"] + chosen["validation"]]
             for split, numbers in chosen.items():
-                write_shards((one for other in numbers for one in parts[other]), partial / str(number + 1), split)
+                own = (one for other in numbers for one in parts[other])
+                if split == "train" and not config.data.keep_equal_labels:
+                    own = (one for one in own if len({document.label for document in one.documents}) > 1)
+                write_shards(own, partial / str(number + 1), split)
         (partial / _DONE_FILE).write_text(made_of)
-
-
-def _has_split(config: Config, split: str) -> bool:
-    return any(Path(config.data.lists).glob(f"{split}-*.tfrecord"))

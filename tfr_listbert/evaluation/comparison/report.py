@@ -72,7 +72,7 @@ def build_report(findings: Findings) -> list[Block]:
         Paragraph(describe_budget(findings)),
         Heading("Leaderboard"),
         tabulate_standings(board, systems, metric),
-        Paragraph(_BOARD_NOTE),
+        Paragraph(_describe_board(board)),
     ]
     paper = tabulate_paper(board)
     if paper.rows:
@@ -92,14 +92,18 @@ _RUNS_NOTE = (
     "Spread of scores: their standard deviation within a test list, mean over the lists. One many times that of other "
     "losses, without a lead, is the sign of a loss that has driven scores apart before it had them in order."
 )
-_BOARD_NOTE = (
-    "Systems that share a letter cannot be told apart. ±: standard deviation of a run's mean. 95 % of the difference: "
-    "of other queries and other runs, for this pair alone; p: corrected over all pairs, '<=' where no resample was as "
-    "extreme. Wins: queries on which the system is ahead of the best one. The gain of NDCG is 2^label - 1; that of "
-    "`ndcg_linear` is the label itself, as in trec_eval. 'Not converged': the last quarter of a run's evaluations "
-    f"brought its best one, by more than {RISE}, or there was only one. That is a weak sign, since the learning rate "
-    "falls to 0 and any curve flattens with it: a run without the mark might still gain from more epochs."
-)
+
+
+def _describe_board(board: Leaderboard) -> str:
+    return (
+        "Systems that share a letter cannot be told apart. ±: standard deviation of a run's mean. 95 % of the "
+        f"difference: of other queries{' and other runs' if board.pooled_luck.shares else ', not of other runs'}, for "
+        "this pair alone; p: corrected over all pairs, '<=' where no resample was as extreme. Wins: queries on which "
+        "the system is ahead of the best one. The gain of NDCG is 2^label - 1; that of `ndcg_linear` is the label "
+        "itself, as in trec_eval. 'Not converged': the last quarter of a run's evaluations brought its best one, by "
+        f"more than {RISE}, or there was only one. That is a weak sign, since the learning rate falls to 0 and any "
+        "curve flattens with it: a run without the mark might still gain from more epochs."
+    )
 
 
 def describe_paper(findings: Findings) -> str:

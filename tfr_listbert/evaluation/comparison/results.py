@@ -11,11 +11,11 @@ from tfr_listbert.config import Config
 from tfr_listbert.evaluation.comparison.folds import Fold
 from tfr_listbert.evaluation.comparison.plan import Row, Run, Trial, plan_seeds
 from tfr_listbert.evaluation.comparison.runs import Outcome, read_end, read_scores
-from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
 from tfr_listbert.evaluation.systems import build_baselines, score_with
 from tfr_listbert.lists.elwc import read_lists
-from tfr_listbert.schema import InputError, RankedList
+from tfr_listbert.schema import RankedList
 
 RISE = 0.002
 """Validation curves that gain no more than this in their last quarter have ended their climb, for all that noise lets
@@ -115,12 +115,10 @@ class Results:
     systems: Sequence[System]
 
 
-def read_test_lists(config: Config, folds: Sequence[Fold]) -> list[RankedList]:
+def read_test_lists(config: Config, folds: Sequence[Fold]) -> Sequence[RankedList]:
     """Returns the test lists of all folds, with the grades of `evaluate.judgements` where that is set."""
     lists = [one for fold in folds for one in read_lists(fold.lists, "test")]
-    if config.evaluate.judgements is None:
-        return lists
-    return judge_lists(lists, read_judgements(config.evaluate.judgements))
+    return judge_as_configured(config, lists)
 
 
 def read_system(
@@ -155,23 +153,9 @@ def _read_run(config: Config, runs: Sequence[Run], lists: Sequence[RankedList]) 
     if not all(outcome.is_finished for outcome in outcomes):
         return SystemRun(runs[0].seed, trials, outcomes, (), {})
     by_fold = [read_scores(run) for run in runs]
-    scored = _relabel([one for own in by_fold for one in own], lists)
+    scored = relabel([one for own in by_fold for one in own], lists)
     per_list = compute_metrics(scored, config.evaluate.relevant_from)
     return SystemRun(runs[0].seed, trials, outcomes, scored, per_list, tuple(map(len, by_fold)))
-
-
-def _relabel(scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> list[ScoredList]:
-    """Returns `scored` with the labels of `lists`, which must be the same lists in the same order."""
-    found = [(one.query_id, list(one.document_ids)) for one in scored]
-    asked = [(one.query_id, [document.document_id for document in one.documents]) for one in lists]
-    if found != asked:
-        strange = next((one for one, other in zip(found, asked, strict=False) if one != other), ("", []))[0]
-        raise InputError(
-            f"A run has scored other lists than those of the test split: {len(found)} of them for {len(asked)}, the "
-            f"first other one of query {strange!r}. Prepare the lists again as they were, or remove the run."
-        )
-    labels = [np.array([document.label for document in one.documents]) for one in lists]
-    return [dataclasses.replace(one, labels=own) for one, own in zip(scored, labels, strict=True)]
 
 
 def score_baselines(config: Config, lists: Sequence[RankedList]) -> list[System]:
