@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         engine, place = _open_engine(settings)
         listener = listen(settings.host, settings.port)
         log = ImpressionLog(settings.log)
-    except (OSError, KeyError, ValueError, RankingError) as error:
+    except (OSError, ValueError, RankingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     service = SearchService(engine, rankers, settings.deadline_milliseconds / 1000, settings.candidates)
@@ -54,21 +54,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _open_engine(settings: argparse.Namespace) -> tuple[Engine, str]:
     """Returns the engine, and what it searches."""
-    fields = settings.fields.split(",")
+    fields, features = _split_names(settings.fields), _split_names(settings.features)
     if settings.open_search:
         url, _, index = settings.open_search.rpartition("/")
         if "://" not in url or not index:
             raise ValueError(f"--open-search must read URL/INDEX, got {settings.open_search!r}.")
         return OpenSearchEngine(url, index, fields), f"the index {index}"
-    products = read_products(settings.catalogue, settings.features.split(",") if settings.features else [])
+    products = read_products(settings.catalogue, fields, features, settings.id_column)
     return MemoryEngine(products, fields, settings.language), f"{len(products)} products"
+
+
+def _split_names(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     engine = parser.add_mutually_exclusive_group(required=True)
-    engine.add_argument("--catalogue", help="CSV of the products, with a column document_id")
+    engine.add_argument("--catalogue", help="CSV of the products, gzipped if it ends in .gz")
     engine.add_argument("--open-search", metavar="URL/INDEX", help="index of the products")
+    parser.add_argument("--id-column", default="document_id", help="column of the CSV that names a product")
     parser.add_argument("--fields", default="title", help="text columns or fields to search in, by comma")
     parser.add_argument("--language", default="english", help="of the stemmer that finds products in a CSV; or none")
     parser.add_argument("--features", default="", help="columns of numbers in the CSV, by comma")

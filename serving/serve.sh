@@ -24,8 +24,9 @@ if command -v tensorflow_model_server > /dev/null; then
     echo "It listens on all addresses of this machine, without authentication."
     # The config names paths of a container; the binary needs those of this machine.
     copy=$(mktemp -d)
+    escaped=$(printf %s "$base" | sed 's/[&|\\]/\\&/g')
     copy_config() {
-        sed "s|\"/models/$name\"|\"$base\"|" "$files/models.config" > "$copy/next" && mv "$copy/next" "$copy/models.config"
+        sed "s|\"/models/$name\"|\"$escaped\"|" "$files/models.config" > "$copy/next" && mv "$copy/next" "$copy/models.config"
     }
     copy_config
     # This shell becomes the server; as long as it lives, its copy follows the labels.

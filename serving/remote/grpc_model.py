@@ -98,7 +98,8 @@ class GRPCModel:
             return method(request, timeout=self._timeout_seconds, compression=compression)
         except grpc.RpcError as error:
             code = error.code()
-            if code == grpc.StatusCode.UNAVAILABLE:
+            is_full = "queue" in (error.details() or "")  # of a server that runs and refuses
+            if code == grpc.StatusCode.UNAVAILABLE and not is_full:
                 message = f"{self.place} cannot be reached: {error.details()}. Is the server running?"
                 raise LostError(message) from None
             if code == grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -148,8 +148,7 @@ def _build_body(inputs: _Inputs, query: str, documents: Sequence[Mapping[str, An
         body[name] = [[_get_text(document, name, i) for i, document in enumerate(documents)]]
     for name in inputs.features:
         body[name] = [[_get_number(document, name, i) for i, document in enumerate(documents)]]
-    known = set(inputs.fields)
-    if documents and not any(value for name in known for value in body[name][0]):
+    if documents and not any(value for name in inputs.fields for value in body[name][0]):
         raise RankingError(
             f"no document has text in any field of the model ({', '.join(inputs.fields)}); "
             f"the first one has {', '.join(map(str, documents[0])) or 'nothing'}."

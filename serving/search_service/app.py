@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +22,17 @@ from .engine import EngineError
 from .impressions import ImpressionLog
 from .service import SearchService
 
+LOGGER = logging.getLogger(__name__)
+_CLICK_BYTES = 10_000
+_LAST_POSITION = 1000
+
 
 def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> Starlette:
     """Returns the application.
 
     - `GET /search?q=...&ranker=...` gives `products`, `outcome` and `milliseconds`, and logs what it showed unless
       `log=0`; 503 with `error` if the engine fails;
-    - `POST /click` with `query`, `document_id` and `position` as JSON logs a click;
+    - `POST /click` with `query`, `document_id` and `position` as JSON of at most 10,000 bytes logs a click;
     - `GET /counts` gives the number of searches by outcome;
     - `GET /rankers` gives the names of the rankers;
     - `GET /` gives the page.
@@ -38,22 +45,28 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
         except EngineError as error:
             return JSONResponse({"error": str(error)}, 503)
         if request.query_params.get("log") != "0" and answer.products:
-            log.add_search(query, [str(product[DOCUMENT_ID]) for product in answer.products])
+            _try_to_log(log.add_search, query, [str(product[DOCUMENT_ID]) for product in answer.products])
         products = [_clean(product) for product in answer.products]
         return JSONResponse(
             {"products": products, "outcome": answer.outcome, "milliseconds": round(answer.milliseconds, 2)}
         )
 
     async def click(request: Request) -> Response:
+        data = b""
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > _CLICK_BYTES:
+                message = f"has at most {_CLICK_BYTES:,} bytes"
+                return JSONResponse({"error": message}, 413, {"connection": "close"})
         try:
-            body = await request.json()
+            body = json.loads(data)
             values = body["query"], body["document_id"], body["position"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             values = None, None, None
         if not _is_click(*values):
-            message = "needs JSON with query and document_id as texts and position as a number from 1"
+            message = f"needs JSON with query and document_id as texts and position from 1 to {_LAST_POSITION}"
             return JSONResponse({"error": message}, 400)
-        await run_in_threadpool(log.add_click, *values)
+        await run_in_threadpool(_try_to_log, log.add_click, *values)
         return JSONResponse({})
 
     return Starlette(
@@ -67,8 +80,17 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
     )
 
 
+def _try_to_log(add: Callable[..., None], *values: Any) -> None:
+    """Logs, or says that it cannot: a full disk must not stop search."""
+    try:
+        add(*values)
+    except OSError as error:
+        LOGGER.warning("The search log cannot be written: %s", error)
+
+
 def _is_click(query: Any, document_id: Any, position: Any) -> bool:
-    return _is_text(query) and _is_text(document_id) and type(position) is int and position >= 1
+    is_place = type(position) is int and 1 <= position <= _LAST_POSITION
+    return is_place and _is_text(query) and _is_text(document_id)
 
 
 def _is_text(value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +19,14 @@ class ImpressionLog:
     """
 
     def __init__(self, path: str | Path):
-        """Opens the file, with its header if it is new."""
-        is_new = not Path(path).exists()
+        """Opens the file, with its header if it is new or empty; a row that a kill has cut is ended."""
         self._file = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115, open as long as the service runs
         self._writer = csv.writer(self._file)
         self._lock = threading.Lock()
-        if is_new:
+        if self._file.tell() == 0:
             self._write([COLUMNS])
+        elif not _ends_with_newline(path):
+            self._file.write("\r\n")
 
     def add_search(self, query: str, document_ids: Sequence[str]) -> None:
         """Writes what was shown, in the order in which it was."""
@@ -43,6 +45,12 @@ class ImpressionLog:
         with self._lock:
             self._writer.writerows(rows)
             self._file.flush()
+
+
+def _ends_with_newline(path: str | Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def _now() -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
-from tfr_listbert.schema import DOCUMENT_ID
+from tfr_listbert.schema import DOCUMENT_ID, VECTOR_FIELD
 
 from .engine import EngineError, Product
 
@@ -40,9 +41,15 @@ class OpenSearchEngine:
         """
         # Words may be spread over the fields, as in the score of `MemoryEngine`, which joins them.
         match = {"query": query, "fields": self._fields, "type": "most_fields"}
-        body = {"query": {"multi_match": match}, "size": count}
+        body = {"query": {"multi_match": match}, "size": count, "_source": {"excludes": [VECTOR_FIELD]}}
         try:
             hits = self._client.search(body=body, index=self._index)["hits"]["hits"]
         except OpenSearchException as error:
             raise EngineError(f"The {self._place} cannot be asked: {error}") from None
-        return [{DOCUMENT_ID: hit["_id"], **hit["_source"], "engine_score": hit["_score"]} for hit in hits]
+        return [_build_product(hit) for hit in hits]
+
+
+def _build_product(hit: Mapping[str, Any]) -> Product:
+    source = hit["_source"]
+    own = source.get(DOCUMENT_ID)
+    return {**source, DOCUMENT_ID: str(hit["_id"] if own is None else own), "engine_score": hit["_score"]}

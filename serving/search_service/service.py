@@ -6,6 +6,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -116,6 +117,8 @@ class SearchService:
         ranking = self._pool.submit(ranker.score, query, found)
         try:
             scored = list(zip(ranking.result(self._deadline_seconds), found, strict=True))
+            if not all(math.isfinite(score) for score, _ in scored):
+                raise ValueError("a score is not finite")
         except concurrent.futures.TimeoutError:
             ranking.cancel()
             return found, LATE

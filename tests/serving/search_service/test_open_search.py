@@ -6,6 +6,8 @@ from serving.search_service.engine import EngineError
 from serving.search_service.open_search import OpenSearchEngine
 from serving.search_service.service import SearchService
 
+from .conftest import SOURCES
+
 
 def test_documents_come_in_the_order_of_their_score(open_search):
     url, asked = open_search
@@ -20,12 +22,23 @@ def test_documents_come_in_the_order_of_their_score(open_search):
     }
     assert (second["document_id"], second["engine_score"]) == ("a", 2)
     match = {"query": "red dress", "fields": ["title", "brand"], "type": "most_fields"}
-    assert asked == [("/products/_search", {"query": {"multi_match": match}, "size": 100})]
+    assert asked == [
+        (
+            "/products/_search",
+            {"query": {"multi_match": match}, "size": 100, "_source": {"excludes": ["listbert_vector"]}},
+        )
+    ]
 
 
 def test_document_without_an_id_of_the_shop_has_that_of_the_index(open_search):
     (product,) = OpenSearchEngine(open_search[0], "products", ["title"]).retrieve("blue", 5)
     assert product["document_id"] == "3"
+
+
+def test_ids_that_the_index_holds_as_numbers_are_texts(open_search, monkeypatch):
+    monkeypatch.setitem(SOURCES["3"], "document_id", 9007199254740993)
+    (product,) = OpenSearchEngine(open_search[0], "products", ["title"]).retrieve("blue", 5)
+    assert product["document_id"] == "9007199254740993"  # as numbers a page would round them
 
 
 def test_service_ranks_what_the_index_holds(open_search):

@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import concurrent.futures
+import csv
 import gzip
 import json
 import threading
@@ -77,7 +78,11 @@ def test_ranker_that_is_down_leaves_the_engines_order_and_says_why_once(fault, c
     assert caplog.messages == [f"A ranker is down: {type(fault).__name__}: no"]
 
 
-@pytest.mark.parametrize("scores", [[1.0], [1.0, 2.0, 3.0], None], ids=["too few", "too many", "none"])
+@pytest.mark.parametrize(
+    "scores",
+    [[1.0], [1.0, 2.0, 3.0], None, [1.0, float("nan")]],
+    ids=["too few", "too many", "none", "not a number"],
+)
 def test_ranker_that_answers_nonsense_is_down(search, scores):
     class Odd:
         def score(self, query, documents):
@@ -100,6 +105,12 @@ def test_no_search_is_lost_from_the_counts():
         list(pool.map(lambda _: service.search("dress", ""), range(16)))
     service.close()
     assert service.counts["engine_only"] == 16
+
+
+def test_a_product_that_the_catalogue_has_twice_is_shown_once():
+    engine = MemoryEngine([*PRODUCTS, {"document_id": "a", "title": "green dress"}], ["title"])
+    assert [one["title"] for one in engine.retrieve("dress", 9)] == ["green dress", "red dress long"]
+    assert engine.retrieve("sofa", 9) == []
 
 
 def test_search_without_ranker_or_products_asks_none(search):
@@ -177,7 +188,22 @@ def test_click_that_is_none_is_refused(client):
     bodies = [json.dumps({**good, name: value}) for name, value in wrong]
     for body in ("x", "[]", "{}", *bodies):
         assert client.post("/click", content=body).status_code == 400
+    for body in ("[" * 9000, json.dumps({**good, "position": 1001})):
+        assert client.post("/click", content=body).status_code == 400
+    assert client.post("/click", content=json.dumps({**good, "query": "a" * 10_000})).status_code == 413
     assert client.post("/click", content=json.dumps(good)).status_code == 200
+
+
+def test_a_log_that_cannot_be_written_stops_no_search(tmp_path, caplog):
+    service = SearchService(MemoryEngine(PRODUCTS, ["title"]), {})
+    log = ImpressionLog(tmp_path / "log.csv")
+    log._file = open("/dev/full", "a")  # noqa: SIM115, a disk without room
+    log._writer = csv.writer(log._file)
+    client = Client(build_search_app(service, log, tmp_path))
+    assert len(client.get("/search", params={"q": "dress"}).json()["products"]) == 2
+    assert client.post("/click", json={"query": "a", "document_id": "b", "position": 1}).status_code == 200
+    assert "The search log cannot be written" in caplog.text
+    service.close()
 
 
 def test_page_rankers_and_counts_are_served(client):
@@ -200,10 +226,24 @@ def test_log_goes_on_where_it_was_and_keeps_rows_whole(tmp_path):
     assert rows == [(32, "a, b")]
 
 
+def test_log_of_a_killed_service_is_gone_on_with_in_a_row_of_its_own(tmp_path):
+    path = tmp_path / "log.csv"
+    for before in ("", "time,query,document_id,position,impressions,clicks\r\n2026-01-01 00:00:00,dre"):
+        path.write_text(before)
+        log = ImpressionLog(path)
+        log.add_search("red hat", ["1"])
+        log.close()
+        lines = path.read_text().splitlines()
+        assert lines[0] == "time,query,document_id,position,impressions,clicks"
+        assert lines[-1].endswith(",red hat,1,1,1,0")
+
+
 def test_products_are_read_with_missing_numbers(tmp_path):
     (tmp_path / "products.csv").write_text("document_id,title,price\n1,hat,\n2,coat,3.5\n")
-    first, second = read_products(tmp_path / "products.csv", ["price"])
+    first, second = read_products(tmp_path / "products.csv", ["title"], ["price"])
     assert first["price"] != first["price"] and second == {"document_id": "2", "title": "coat", "price": 3.5}
+    renamed = read_products(tmp_path / "products.csv", ["title"], id_column="title")
+    assert [one["document_id"] for one in renamed] == ["hat", "coat"]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +251,7 @@ def test_products_are_read_with_missing_numbers(tmp_path):
     [
         ("id,price\n1,2\n", "has no column 'document_id'; it has id, price"),
         ("document_id\n1\n", "has no column 'price'"),
+        ("document_id,price,titel\n1,2,hat\n", "has no column 'title'"),
         ("document_id,price\n1,\n2,n/a\n", "product 2, price must be a number, got 'n/a'"),
         ("document_id,price\n1,inf\n", "product 1, price must be a number, got inf"),
         (f"document_id,price\n{'1' * 200_000},2\n", "cannot be read: field larger than"),
@@ -219,10 +260,10 @@ def test_products_are_read_with_missing_numbers(tmp_path):
 def test_catalogue_that_is_none_is_told_why(tmp_path, text, message):
     (tmp_path / "products.csv").write_text(text)
     with pytest.raises(ValueError, match=f"products.csv.*{message}"):
-        read_products(tmp_path / "products.csv", ["price"])
+        read_products(tmp_path / "products.csv", ["title"] if "titel" in text else [], ["price"])
 
 
 def test_cut_catalogue_is_told(tmp_path):
     (tmp_path / "products.csv.gz").write_bytes(gzip.compress(b"document_id\n" + bytes(range(48, 58)) * 99)[:-9])
     with pytest.raises(ValueError, match="products.csv.gz cannot be read: Compressed file ended"):
-        read_products(tmp_path / "products.csv.gz")
+        read_products(tmp_path / "products.csv.gz", [])
