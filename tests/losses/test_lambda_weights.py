@@ -20,6 +20,20 @@ def test_gains_and_discounts_are_what_their_names_say():
     np.testing.assert_allclose(discounts["log2"], [1, 1 / 2], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [
+        ("unique_softmax_loss", {}),
+        ("yeti_logistic_loss", {}),
+        ("pairwise_logistic_loss", {"lambda_weight": {"name": "ndcg"}}),
+    ],
+)
+def test_labels_of_which_the_gain_overflows_are_refused(evaluate, key, options):
+    assert np.isfinite(evaluate(key, options, [[0.0, 70.0, 120.0]], [[0.0, 1.0, 2.0]])[0]).all()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="overflows float32 for labels above 120"):
+        evaluate(key, options, [[0.0, 70.0, 121.0]], [[0.0, 1.0, 2.0]])
+
+
 def test_defaults_are_the_library_s():
     assert set(LAMBDA_WEIGHTS) == {"dcg", "label_diff", "list_mle", "ndcg", "ndcg_v2", "precision", "yeti_dcg"}
     dcg, ndcg = build_lambda_weight({"name": "dcg"}), build_lambda_weight({"name": "ndcg"})

@@ -23,6 +23,11 @@ def test_statistics_leave_missing_values_out():
     assert profile.widths == (4, 9)  # 4 + 4 + 9 tokens a pass; (6, 9) has 6 + 6 + 6
 
 
+def test_a_feature_of_small_values_is_normalized_like_others():
+    profile = measure_rows(build_rows([4, 4], [[1e-6, 0.0], [3e-6, 0.0]]), ("share", "none"), 1, 9)
+    np.testing.assert_allclose(profile.feature_deviations, [1e-6, 1.0])
+
+
 def test_a_feature_without_any_value_is_named():
     with pytest.raises(InputError, match="'stock' of `model.features` has no value"):
         measure_rows(build_rows([4], [[1.0, NAN]]), ("price", "stock"), 2, 9)

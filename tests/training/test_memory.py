@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfr_listbert.config import TrainConfig
 from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
 from tfr_listbert.losses import build_loss
-from tfr_listbert.training.memory import count_loss_bytes, count_weights, plan_memory
+from tfr_listbert.training.memory import count_weights, plan_memory
 
 SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=40)
 
@@ -52,7 +52,10 @@ def test_a_student_adds_rows_of_queries_a_second_encoder_and_whole_last_layers()
     ],
 )
 def test_a_loss_takes_buffers_in_the_square_of_its_lists(key, options, buffers):
-    assert count_loss_bytes(build_loss(key, options), 2, 50) == 4 * buffers * 2 * 50**2
+    losses = [build_loss(key, options)]
+    assert plan_memory(TrainConfig(batch_lists=2), SHAPE, 30, losses, 50, 32).loss == 4 * buffers * 2 * 50**2
+    told = plan_memory(TrainConfig(batch_lists=2), SHAPE, 30, losses, 50, 32, pairs=7)
+    assert told.loss == 4 * buffers * 7
 
 
 def test_micro_batches_and_budgets_of_tokens_bound_the_loss():

@@ -9,7 +9,13 @@ import pytest
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.contents import describe_start
-from tfr_listbert.training.runs import list_fixed_sections, open_folder, open_run
+from tfr_listbert.training.runs import (
+    list_fixed_sections,
+    open_folder,
+    open_run,
+    read_configured_tokenizer,
+    read_ranker,
+)
 
 PROFILE = RowProfile((10, 25), (25.0,), (12.0,))
 
@@ -46,6 +52,36 @@ def test_a_run_of_pretraining_is_no_place_for_a_ranker(config):
     open_folder(config, list_fixed_sections(config), describe_start(config), lambda _: None)
     with pytest.raises(InputError, match="holds a run of another kind, of pre-training or of an import"):
         open_run(config, lambda: PROFILE)
+    with pytest.raises(InputError, match="holds an encoder, of pre-training or of an import, and no ranker"):
+        read_ranker(config.train.run)
+
+
+def test_a_rankers_run_is_no_place_for_pretraining(config):
+    open_run(config, lambda: PROFILE)
+    with pytest.raises(InputError, match="holds a run of another kind, of a ranker or student"):
+        open_folder(config, list_fixed_sections(config), describe_start(config), lambda _: None)
+
+
+@pytest.mark.parametrize(("metric", "is_same"), [("ndcg_10", True), ("mrr", False)])
+def test_the_lowest_relevant_label_stays_where_it_decides_what_is_best(config, metric, is_same):
+    own = dataclasses.replace(config, train=dataclasses.replace(config.train, metric=metric))
+    open_run(own, lambda: PROFILE)
+    other = dataclasses.replace(own, evaluate=dataclasses.replace(own.evaluate, relevant_from=2.0))
+    if is_same:
+        assert open_run(other, lambda: PROFILE) == PROFILE
+        return
+    with pytest.raises(InputError, match=r"other settings: evaluate.relevant_from \(was 1.0, is 2.0\)"):
+        open_run(other, lambda: PROFILE)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "found"), [("tokenizer", "byte_bpe", "sentencepiece"), ("lowercase", False, "True")]
+)
+def test_a_tokenizer_that_is_not_the_one_asked_for_is_refused(config, setting, value, found):
+    read_configured_tokenizer(config)
+    other = dataclasses.replace(config, text=dataclasses.replace(config.text, **{setting: value}))
+    with pytest.raises(InputError, match=f"`text.{setting}` must be {found}, as the tokenizer in `text.folder`"):
+        read_configured_tokenizer(other)
 
 
 def test_another_way_to_write_the_folder_is_the_same_run(config):

@@ -60,8 +60,8 @@ class TrainConfig:
     """Lists whose loss is computed at once; all of a step's when empty. A loss that compares all pairs of a list needs
     memory in the square of its length."""
     max_tokens_in_memory: int | None = None
-    """Most tokens, padding included, of which the encoder keeps activations; all of a step's when empty. Beyond it a
-    row is encoded twice: the same gradients, for a third more time. A student's queries come on top."""
+    """Most tokens, padding included, of which the encoder keeps activations; all of a step's when empty. Where it is
+    set every row is encoded twice: the same gradients, for a third more time. A student's queries come on top."""
     learning_rate: float = 3e-4
     """Rate of AdamW, from which a line falls to 0 over all steps; the highest one is (1 - `warmup_rate`) of it."""
     warmup_rate: float = 0.1
@@ -76,7 +76,7 @@ class TrainConfig:
     early_stopping_evaluations: int | None = None
     """Stop after so many evaluations without a better metric; never when empty."""
     metric: str = "ndcg_10"
-    """Validation metric by which `best/` is chosen."""
+    """Validation metric by which `best/` is chosen; in pre-training it is the perplexity."""
     precision: str = "float32"
     """`float32`, `mixed_bfloat16` or `mixed_float16`."""
     strategy: str = "default"

@@ -75,8 +75,7 @@ class ApproxMRRLoss(ApproxLoss):
 class GumbelApproxNDCGLoss(ApproxNDCGLoss):
     """Mean of `approx_ndcg_loss` over scores with Gumbel noise (Bruch et al., "A stochastic treatment", 2020).
 
-    Noisy scores are (s + Gumbel) / gumbel_temperature. The library puts them through log(softmax + 1e-20), which keeps
-    their distances except for scores more than 46 below the highest: these it ties, without a gradient.
+    Noisy scores are (s + Gumbel) / gumbel_temperature.
 
     Attributes:
         sample_size: noisy copies of each list; memory is that of as many lists.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 from tensorflow_ranking.python import losses_impl
@@ -21,10 +21,22 @@ from tfr_listbert.registry import Registry
 
 _SETTING = "options.lambda_weight"
 
+
+def power_of_two(labels: tf.Tensor) -> tf.Tensor:
+    """Returns 2^y - 1 of labels y, which must be so low that it is no overflow of float32.
+
+    Raises:
+        tf.errors.InvalidArgumentError: for a label above 120.
+    """
+    message = "2^label overflows float32 for labels above 120: give smaller grades, or another loss or gain"
+    with tf.control_dependencies([tf.debugging.assert_less_equal(tf.convert_to_tensor(labels), 120.0, message)]):
+        return library_functions.pow_minus_1(labels)
+
+
 GAINS: Registry[Callable[[tf.Tensor], tf.Tensor]] = Registry("gain")
 GAINS.register("identity")(library_functions.identity)
 GAINS.register("square")(tf.square)
-GAINS.register("power_of_two")(library_functions.pow_minus_1)
+GAINS.register("power_of_two")(power_of_two)
 """What a label y is worth: y, y² or 2^y - 1."""
 
 DISCOUNTS: Registry[Callable[[tf.Tensor], tf.Tensor]] = Registry("discount")
@@ -118,6 +130,7 @@ class NDCG(MetricLambdaWeight):
         smooth_fraction: share of LambdaMART's weight |d(i) - d(j)|; the rest is LambdaLoss's |d(|i-j|) - d(|i-j|+1)|.
     """
 
+    normalized: ClassVar[bool] = True
     smooth_fraction: float = 0.0
 
     def __post_init__(self) -> None:
@@ -128,7 +141,7 @@ class NDCG(MetricLambdaWeight):
 
     def to_library(self) -> losses_impl._LambdaWeight:
         """Returns the library's object, for lists sorted by score."""
-        return _DCGLambdaWeight(self.topn, *self.functions, True, self.smooth_fraction)
+        return _DCGLambdaWeight(self.topn, *self.functions, self.normalized, self.smooth_fraction)
 
 
 @LAMBDA_WEIGHTS.register("dcg")
@@ -143,10 +156,6 @@ class DCG(NDCG):
     gain: str = "identity"
     discount: str = "inverse"
     normalized: bool = False
-
-    def to_library(self) -> losses_impl._LambdaWeight:
-        """Returns the library's object, for lists sorted by score."""
-        return _DCGLambdaWeight(self.topn, *self.functions, self.normalized, self.smooth_fraction)
 
 
 class _DCGLambdaWeightV2(OwnListSize, SortedRanks, losses_impl.DCGLambdaWeightV2):

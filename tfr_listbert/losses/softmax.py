@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow_ranking.python import losses_impl
 
 from tfr_listbert.config import require
-from tfr_listbert.losses.lambda_weights import build_lambda_weight, check_lambda_weight
+from tfr_listbert.losses.lambda_weights import build_lambda_weight, check_lambda_weight, power_of_two
 from tfr_listbert.losses.library import list_weights, sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
 from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
@@ -110,4 +110,6 @@ class UniqueSoftmaxLoss(RankingLoss):
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""
-        return sum_losses(losses_impl.UniqueSoftmaxLoss(None), lists.scaled(self.temperature)) * list_weights(lists)
+        with tf.control_dependencies([power_of_two(lists.labels)]):  # ends for labels that are too high
+            losses = sum_losses(losses_impl.UniqueSoftmaxLoss(None), lists.scaled(self.temperature))
+        return losses * list_weights(lists)

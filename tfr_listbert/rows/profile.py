@@ -54,5 +54,5 @@ def measure_rows(dataset: tf.data.Dataset, features: tuple[str, ...], buckets: i
             raise InputError(f"The feature {name!r} of `model.features` has no value in any training row.")
     means = sums[1] / sums[0]
     deviations = np.sqrt(np.maximum(sums[2] / sums[0] - means**2, 0))
-    deviations[deviations < 1e-6 * np.maximum(1, np.abs(means))] = 1
+    deviations[deviations <= 1e-6 * np.sqrt(sums[2] / sums[0])] = 1  # of a constant; small values are none
     return RowProfile(choose_widths(lengths, buckets, longest), tuple(means.tolist()), tuple(deviations.tolist()))

@@ -56,7 +56,7 @@ class ByteBPE(tf.Module):
         self.vocabulary_size = vocabulary_size
         ids = (files.vocabulary[mark] for mark in SPECIAL_MARKS)
         self.bos_id, self.pad_id, self.eos_id, self.unk_id, self.mask_id = ids
-        self._adds_space = files.add_prefix_space
+        self.adds_space = files.add_prefix_space
         self._byte_ids = tf.constant([files.vocabulary[name] for name in build_byte_names()], tf.int32)
         space = build_byte_names()[ord(" ")]
         self._word_starts = np.array([index for name, index in files.vocabulary.items() if name.startswith(space)])
@@ -90,7 +90,7 @@ class ByteBPE(tf.Module):
         return starts_word
 
     def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        if self._adds_space:
+        if self.adds_space:
             has_space = tf.equal(tf.strings.substr(texts, 0, 1), " ")
             texts = tf.where(has_space | tf.equal(texts, ""), texts, " " + texts)
         words = split_words(texts)  # [N, (W)]

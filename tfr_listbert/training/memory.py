@@ -66,6 +66,7 @@ def plan_memory(
     query_row: int = 0,
     encoders: int = 1,
     is_mean: bool = False,
+    pairs: int | None = None,
 ) -> MemoryPlan:
     """Returns the peak memory of a training with a step whose lists are all as long as the longest, and their rows too.
 
@@ -79,18 +80,21 @@ def plan_memory(
         query_row: tokens of the longest row of a query; 0 where queries have no rows of their own.
         encoders: 2 for a student with one of its own for queries.
         is_mean: whether the mean of all tokens is taken, for which the last layer is computed for each.
+        pairs: most pairs of documents, padding included, in the lists of a step; of lists as long as the longest when
+            empty.
     """
     list_tokens = longest_list * longest_row
     lists = settings.batch_lists or max(1, settings.batch_tokens // list_tokens)
     step_tokens = max(settings.batch_tokens or lists * list_tokens, list_tokens)
     tokens = min(step_tokens, settings.max_tokens_in_memory or step_tokens)
     at_once = min(lists, settings.micro_batch_lists or lists)
+    pairs = at_once * longest_list**2 if pairs is None else pairs
     queries = lists * query_row * count_token_bytes(shape, query_row, is_mean)
     return MemoryPlan(
         _PROCESS_BYTES + encoders * shape.layers * _LAYER_GRAPH_BYTES,
         encoders * _WEIGHT_COPIES * _FLOAT_BYTES * count_weights(shape, vocabulary_size),
         queries + tokens * count_token_bytes(shape, longest_row, is_mean),
-        sum(count_loss_bytes(loss, at_once, longest_list) for loss in losses),
+        sum(_FLOAT_BYTES * loss.pair_buffers * pairs for loss in losses),
     )
 
 
@@ -112,8 +116,3 @@ def count_token_bytes(shape: RobertaShape, row_tokens: int, is_mean: bool = Fals
     under_work = shape.width + 2 * shape.inner_width
     last = kept if is_mean else 4 * shape.width
     return _FLOAT_BYTES * ((shape.layers - 1) * kept + last + under_work)
-
-
-def count_loss_bytes(loss: RankingLoss | DistillationLoss, lists: int, list_size: int) -> int:
-    """Returns the bytes of the L × L buffers that a loss holds for `lists` lists of `list_size` documents."""
-    return _FLOAT_BYTES * loss.pair_buffers * lists * list_size**2

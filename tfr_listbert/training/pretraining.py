@@ -21,12 +21,17 @@ from tfr_listbert.rows.corpus_store import read_rows, write_rows
 from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.masking import MaskRates, TokenMasker
-from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import Progress, holds_object, restore_objects
 from tfr_listbert.training.contents import describe_start
 from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, wait_for_chief
 from tfr_listbert.training.randomness import build_step_seed, make_repeatable
-from tfr_listbert.training.runs import adopt_initial, build_encoder, open_folder, write_metrics
+from tfr_listbert.training.runs import (
+    adopt_initial,
+    build_encoder,
+    open_folder,
+    read_configured_tokenizer,
+    write_metrics,
+)
 from tfr_listbert.training.trainer import Objective, Task, train
 
 PERPLEXITY = "perplexity"
@@ -53,7 +58,7 @@ def pretrain_encoder(config: Config) -> None:
     strategy = build_strategy(config.train.strategy)
     set_precision(config.train.precision)
     config = adopt_initial(config)
-    tokenizer = read_tokenizer(config.text.folder)
+    tokenizer = read_configured_tokenizer(config)
     with strategy.scope():
         network = build_masked_lm(config, tokenizer)
     masker = _build_masker(config, tokenizer)
@@ -70,8 +75,9 @@ def _require_settings(config: Config) -> None:
     train, longest = config.train, config.pretrain.row_tokens
     rule = "must be null in pre-training, whose steps have no lists; `train.max_tokens_in_memory` bounds its memory"
     require(train.micro_batch_lists is None, "train.micro_batch_lists", rule, train.micro_batch_lists)
-    rule = "must be null in pre-training; `pretrain.batch_tokens` sets the tokens of its steps"
+    rule = "must be null in pre-training (and `train.batch_lists` any number): `pretrain.batch_tokens` sets its steps"
     require(train.batch_tokens is None, "train.batch_tokens", rule, train.batch_tokens)
+    require(not train.cache_tokens, "train.cache_tokens", "must be false in pre-training, whose rows are kept", True)
     rule, limit = f"must be at least `pretrain.row_tokens`, {longest}", train.max_tokens_in_memory
     require(limit is None or limit >= longest, "train.max_tokens_in_memory", rule, limit)
 

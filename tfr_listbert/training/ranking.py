@@ -22,7 +22,6 @@ from tfr_listbert.rows.list_index import ListIndex, index_lists
 from tfr_listbert.rows.profile import RowProfile, measure_rows
 from tfr_listbert.rows.token_cache import open_token_cache
 from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
-from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import Progress
 from tfr_listbert.training.contents import digest_files, list_files
 from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, wait_for_chief
@@ -35,6 +34,7 @@ from tfr_listbert.training.runs import (
     build_batcher,
     build_run_ranker,
     open_run,
+    read_configured_tokenizer,
     write_metrics,
 )
 from tfr_listbert.training.scored_lists import build_manifest
@@ -53,10 +53,10 @@ def train_ranker(config: Config) -> None:
     set_precision(config.train.precision)
     config = adopt_initial(config)
     terms = build_terms(config.loss)
-    batcher = build_batcher(config, read_tokenizer(config.text.folder))
+    batcher = build_batcher(config, read_configured_tokenizer(config))
     index = index_training_lists(config, batcher)
     wait_for_chief(config.train.run, strategy)
-    profile = open_run(config, lambda: _measure_training_rows(config, batcher))
+    profile = open_run(config, lambda: measure_training_rows(config, batcher))
     with strategy.scope():
         ranker = build_run_ranker(config, batcher, profile)
     objective = build_objective(terms, config.train.micro_batch_lists)
@@ -96,7 +96,8 @@ def _find_training_lists(config: Config) -> str:
     return config.teacher.scores
 
 
-def _measure_training_rows(config: Config, batcher: RowBatcher) -> RowProfile:
+def measure_training_rows(config: Config, batcher: RowBatcher) -> RowProfile:
+    """Returns the profile of the rows that a run of `config` is trained on."""
     dataset = build_dataset(config.data.lists, "train", batcher, config.evaluate.batch_lists)
     longest = config.text.document_tokens if config.model.is_student else config.text.row_tokens
     return measure_rows(dataset, config.model.features, config.model.buckets, longest)
@@ -119,7 +120,11 @@ def _plan_memory(
         "is_mean": model.pooling == "mean",
     }
     apart = own if model.is_student else {}
-    return plan_memory(config.train, shape, vocabulary_size, losses, *longest, **apart)
+    pairs = None
+    if config.train.batch_tokens is not None and config.train.micro_batch_lists is None:
+        deal = StepDeal(index, build_order(config.train))  # steps of a few long lists and of many short ones
+        pairs = max(len(own) * int(index.rows[own].max()) ** 2 for own in map(deal.choose, range(deal.epoch_steps)))
+    return plan_memory(config.train, shape, vocabulary_size, losses, *longest, **apart, pairs=pairs)
 
 
 def _build_task(

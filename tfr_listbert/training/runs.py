@@ -17,7 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfr_listbert.config import Config, EncoderConfig, read_config, write_config
+from tfr_listbert.config import Config, EncoderConfig, read_config, require, write_config
 from tfr_listbert.encoders.roberta import resolve_shape
 from tfr_listbert.models.ranker import RowScorer, build_ranker
 from tfr_listbert.models.student import StudentModel, Tower, TwoTowers
@@ -102,6 +102,9 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
         if (section, field.name) != ("train", "run")  # however its path is written
         and getattr(before, field.name) != getattr(now, field.name)
     ]
+    before, now = found.evaluate.relevant_from, config.evaluate.relevant_from
+    if before != now and "loss" in sections and not config.train.metric.startswith("ndcg"):  # it decides what is best
+        changed.append(f"evaluate.relevant_from (was {before!r}, is {now!r})")
     if changed:
         raise InputError(
             f"`train.run` {config.train.run} holds a run with other settings: {'; '.join(changed)}. Choose another "
@@ -112,10 +115,11 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
 def _require_same_contents(run: Path, contents: Mapping[str, str]) -> None:
     path = run / CONTENTS_FILE
     found = json.loads(path.read_text()) if path.exists() else {}
-    if "data.lists" in contents and "data.lists" not in found:
+    if ("data.lists" in contents) != ("data.lists" in found):
+        kind = "a ranker or student" if "data.lists" in found else "pre-training or of an import"
         raise InputError(
-            f"`train.run` {run} holds a run of another kind, of pre-training or of an import. Choose another "
-            "`train.run`, and name that one in `encoder.initial` to start from it."
+            f"`train.run` {run} holds a run of another kind, of {kind}. Choose another `train.run`; to start from a "
+            "pre-trained one, name that in `encoder.initial`."
         )
     changed = [setting for setting, digest in contents.items() if found.get(setting) != digest]
     if changed:
@@ -137,6 +141,23 @@ def write_metrics(run: str | Path, metrics: dict[str, Any]) -> None:
     partial = Path(run) / "metrics.json.partial"
     partial.write_text(json.dumps(metrics, indent=2) + "\n")
     os.rename(partial, Path(run) / "metrics.json")
+
+
+def read_configured_tokenizer(config: Config) -> tf.Module:
+    """Returns the tokenizer in `text.folder`.
+
+    Raises:
+        InputError: if there is none, or it is not what `text` and `encoder.match_marks` ask for.
+    """
+    folder = config.text.folder
+    tokenizer, description = read_tokenizer(folder), read_description(folder)
+    for name, key in (("tokenizer", "kind"), ("lowercase", "lowercase")):
+        own, found = getattr(config.text, name), description.get(key, getattr(config.text, name))
+        require(own == found, f"text.{name}", f"must be {found}, as the tokenizer in `text.folder` {folder} is", own)
+    is_blind = config.encoder.match_marks and not getattr(tokenizer, "adds_space", True)
+    rule = "must be false with a byte-level BPE without `add_prefix_space`: a query's first word equals none in a title"
+    require(not is_blind, "encoder.match_marks", rule, True)
+    return tokenizer
 
 
 def adopt_initial(config: Config) -> Config:
@@ -280,6 +301,11 @@ def read_ranker(run: str | Path, checkpoint: str | int = "best") -> Ranker:
     run = Path(run)
     if not (run / "config.yaml").exists():
         raise InputError(f"There is no run in {run}; run pipelines/train.py first, or set `train.run`.")
+    if not (run / "rows.json").exists():
+        raise InputError(
+            f"{run} holds an encoder, of pre-training or of an import, and no ranker; train one that starts from it "
+            "(`encoder.initial`)."
+        )
     config = read_config(run / "config.yaml")
     bare = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, initial=None))
     ranker = build_run_ranker(bare, build_batcher(config, read_tokenizer(run / "tokenizer")), read_profile(run))
