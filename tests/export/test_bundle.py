@@ -137,7 +137,7 @@ def compare(text_ranker):
         scores = bundle.score_request(text_ranker, request)
         spoil(scores)
         answers = [{"outputs": {"scores": scores.tolist()}}]
-        return bundle.measure_score_difference(text_ranker, [request], Trial(answers, []))
+        return bundle.measure_score_difference(text_ranker, [request], Trial(answers, [], 0))
 
     return call
 

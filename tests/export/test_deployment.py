@@ -48,7 +48,7 @@ FORMS = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("output") / "shop_ranker.serving"
-    write_deployment(path, "shop_ranker", Labels(2, 3), {1: 0.002, 10: 0.005, 30: 0.012}, size=50 * 2**20)
+    write_deployment(path, "shop_ranker", Labels(2, 3), {1: 0.002, 10: 0.005, 30: 0.012}, mebibytes=50)
     return path
 
 
@@ -137,7 +137,9 @@ def test_kubernetes_manifests_fit_together(folder):
     assert spec["volumes"][1]["configMap"]["name"] == config_map["metadata"]["name"]
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
     assert container["readinessProbe"]["httpGet"]["path"] == "/v1/models/shop_ranker/labels/stable/metadata"
-    assert container["resources"]["requests"]["memory"] == "812Mi"  # 512 and six times 50
+    assert container["resources"]["requests"]["memory"] == "1024Mi"  # 512 and three times 50, in steps
+    cores = container["resources"]["limits"]["cpu"]
+    assert {f"--tensorflow_{kind}_op_parallelism={cores}" for kind in ("intra", "inter")} <= set(container["args"])
     assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "10"]
     assert spec["terminationGracePeriodSeconds"] > 10
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0

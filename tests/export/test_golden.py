@@ -43,7 +43,7 @@ def test_padding_of_a_shorter_list_scores_below_all(golden):
 
 def test_thousand_documents_are_asked_even_of_a_shop_without_lists():
     builder = RequestBuilder(("title",), ())
-    (one,) = [one for one in builder.build_golden() if one.name == "rank_n: 1000 documents"]
+    (one,) = [one for one in builder.build_good() if one.name == "rank_n: 1000 documents"]
     assert one.inputs["num_documents"] == [1000]
     assert len(one.inputs["title"][0]) == 1000
 

@@ -20,9 +20,9 @@ def test_request_that_is_refused_is_told():
     request = ServedRequest("rank: warm-up 10", "rank", {})
     answers = [{"error": "INTERNAL", "message": "of another"}, {"error": "INTERNAL", "message": "no kernel."}]
     with pytest.raises(InputError, match=r"refuses rank: warm-up 10: no kernel\. Nothing was exported"):
-        require_answers([request], Trial(answers, []))
-    require_answers([request], Trial([answers[0], {"outputs": {}}], []))
-    require_answers([], Trial(answers, []))  # without any warm-up all answers are of others
+        require_answers([request], Trial(answers, [], 0))
+    require_answers([request], Trial([answers[0], {"outputs": {}}], [], 0))
+    require_answers([], Trial(answers, [], 0))  # without any warm-up all answers are of others
 
 
 def test_every_signature_scores_a_list_alike(reloaded):

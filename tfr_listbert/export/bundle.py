@@ -55,12 +55,14 @@ class Bundle:
         signatures: names of its signatures.
         score_difference: largest difference between its scores and those of the model in memory.
         seconds: median seconds of one request by length of its list, up to the first slow one.
+        mebibytes: memory that the version took, loaded and asked.
     """
 
     ops: frozenset[str]
     signatures: tuple[str, ...]
     score_difference: float
     seconds: dict[int, float]
+    mebibytes: int
 
 
 def export_ranker(config: Config) -> None:
@@ -103,7 +105,6 @@ def _export(config: Config, base: Path) -> None:
         write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
         card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, notes)
         (folder / EXTRA_FOLDER / CARD_FILE).write_text(card, encoding="utf-8")
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if labels and version != labels.next:
         notes.append(
             f"Running servers wait for version {labels.next} and refuse labels on {version} until they have loaded it: "
@@ -118,7 +119,7 @@ def _export(config: Config, base: Path) -> None:
         labels = found.add(version, is_stable=False)
     else:
         labels = labels.add(version, decision.is_stable) if labels else Labels(version, version)
-    write_deployment(deployment, config.export.name, labels, bundle.seconds, size)
+    write_deployment(deployment, config.export.name, labels, bundle.seconds, bundle.mebibytes)
     print("\n".join([_describe(config, base / str(version), bundle, decision), *notes]))
 
 
@@ -239,7 +240,7 @@ def write_bundle(
         warmup_lists: lengths of the lists of the warm-up requests; without any no such file is written.
 
     Raises:
-        InputError: if the graphs hold an op that a server lacks, a warm-up request fails, or the scores differ.
+        InputError: if the graphs hold an op that a server lacks, a request fails, or the scores differ.
     """
     warmups = build_warmup_requests(builder, warmup_lists)
     signatures = ranker.build_signatures()
@@ -249,13 +250,16 @@ def write_bundle(
     extra.mkdir()
     if warmups:
         write_warmup_file(extra / WARMUP_FILE, name, warmups, signatures)
-    golden = builder.build_golden()
+    good = builder.build_good()
+    bad = builder.build_bad(good[0])
     timed = [builder.ask(f"{n}", builder.timed_signature, [builder.build_list(n)]) for n in TIMED_LISTS]
+    golden = [*bad, *good]
     trial = run_trial(folder, [*golden, *warmups], timed)
-    require_answers(warmups, trial)
+    require_answers([*good, *warmups], trial)
     difference = measure_score_difference(ranker, golden, trial)
     write_golden_requests(extra / GOLDEN_FILE, golden, trial.answers[: len(golden)])
-    return Bundle(ops, tuple(signatures), difference, dict(zip(TIMED_LISTS, trial.seconds, strict=False)))
+    seconds = dict(zip(TIMED_LISTS, trial.seconds, strict=False))
+    return Bundle(ops, tuple(signatures), difference, seconds, trial.mebibytes)
 
 
 def read_ops(folder: Path) -> frozenset[str]:

@@ -132,7 +132,7 @@ def build_batching_config(seconds: Mapping[int, float]) -> str:
     )
 
 
-def write_deployment(folder: Path, name: str, labels: Labels, seconds: Mapping[int, float], size: int) -> None:
+def write_deployment(folder: Path, name: str, labels: Labels, seconds: Mapping[int, float], mebibytes: int) -> None:
     """Writes models.config, batching.config, monitoring.config, docker-compose.yml and kubernetes.yaml.
 
     Args:
@@ -140,7 +140,7 @@ def write_deployment(folder: Path, name: str, labels: Labels, seconds: Mapping[i
         name: the model's name.
         labels: its labels.
         seconds: median seconds by length of the list.
-        size: bytes of one version on disk.
+        mebibytes: memory that one version takes.
     """
     models_config = build_models_config(name, labels)
     texts = {
@@ -148,7 +148,7 @@ def write_deployment(folder: Path, name: str, labels: Labels, seconds: Mapping[i
         "monitoring.config": _MONITORING,
         "docker-compose.yml": build_compose(name),
         "kubernetes.yaml": build_kubernetes(
-            name, {MODELS_CONFIG: models_config, "monitoring.config": _MONITORING}, size
+            name, {MODELS_CONFIG: models_config, "monitoring.config": _MONITORING}, mebibytes
         ),
         MODELS_CONFIG: models_config,
     }

@@ -17,6 +17,10 @@ GRPC_PORT, REST_PORT = 8500, 8501
 
 SERVER_MEBIBYTES = 512
 """The server without a model, and what requests need while they run."""
+MEMORY_STEP = 512
+"""MiB to which a server's memory is rounded up."""
+CORES = 2
+"""Cores of a server in Kubernetes."""
 
 _FLAGS = [
     f"--model_config_file={CONFIG_FOLDER}/models.config",
@@ -64,13 +68,13 @@ def build_compose(name: str) -> str:
     return _COMPOSE_HEAD + _dump({"services": {name: service}})
 
 
-def build_kubernetes(name: str, configs: Mapping[str, str], size: int) -> str:
+def build_kubernetes(name: str, configs: Mapping[str, str], mebibytes: int) -> str:
     """Returns a ConfigMap, a Deployment and a Service for the model `name`.
 
     Args:
         name: the model's name.
         configs: text by file of what goes to CONFIG_FOLDER.
-        size: bytes of one version on disk, from which the memory follows.
+        mebibytes: memory that one version takes.
     """
     label = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "ranker"
     config_map = {
@@ -87,10 +91,11 @@ def build_kubernetes(name: str, configs: Mapping[str, str], size: int) -> str:
         "spec": {"selector": {"app": label}, "ports": ports},
     }
     head = _KUBERNETES_HEAD.format(claim=f"{label}-versions", label=label)
-    return head + "---\n".join(_dump(part) for part in (config_map, _build_deployment(name, label, size), service))
+    parts = (config_map, _build_deployment(name, label, mebibytes), service)
+    return head + "---\n".join(map(_dump, parts))
 
 
-def _build_deployment(name: str, label: str, size: int) -> dict[str, Any]:
+def _build_deployment(name: str, label: str, mebibytes: int) -> dict[str, Any]:
     volumes = [
         {"name": "versions", "persistentVolumeClaim": {"claimName": f"{label}-versions", "readOnly": True}},
         {"name": "config", "configMap": {"name": f"{label}-config"}},
@@ -98,7 +103,11 @@ def _build_deployment(name: str, label: str, size: int) -> dict[str, Any]:
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
     template = {
         "metadata": {"labels": {"app": label}},
-        "spec": {"containers": [_build_container(name, size)], "volumes": volumes, "terminationGracePeriodSeconds": 30},
+        "spec": {
+            "containers": [_build_container(name, mebibytes)],
+            "volumes": volumes,
+            "terminationGracePeriodSeconds": 30,
+        },
     }
     selector = {"matchLabels": {"app": label}}
     return {
@@ -109,14 +118,20 @@ def _build_deployment(name: str, label: str, size: int) -> dict[str, Any]:
     }
 
 
-def _build_container(name: str, size: int) -> dict[str, Any]:
-    # Two versions side by side, each with its graph, variables and buffers, and a third while it is loaded.
-    mebibytes = SERVER_MEBIBYTES + 3 * 2 * -(-size // 2**20)
+def _build_container(name: str, mebibytes: int) -> dict[str, Any]:
+    # Two versions side by side, and a third while it is loaded. In steps, so that like models are given the same: a
+    # manifest that is applied with other numbers restarts all servers.
+    memory = -(-(SERVER_MEBIBYTES + 3 * mebibytes) // MEMORY_STEP) * MEMORY_STEP
     probe = {"httpGet": {"path": _build_probe(name), "port": "rest"}, "periodSeconds": 5, "timeoutSeconds": 3}
     return {
         "name": "serving",
         "image": IMAGE,
-        "args": _FLAGS,
+        # It would start as many threads as the node has cores, and be throttled to its limit of a few
+        "args": [
+            *_FLAGS,
+            f"--tensorflow_intra_op_parallelism={CORES}",
+            f"--tensorflow_inter_op_parallelism={CORES}",
+        ],
         "ports": [
             {"name": "grpc", "containerPort": GRPC_PORT},
             {"name": "rest", "containerPort": REST_PORT},
@@ -126,8 +141,8 @@ def _build_container(name: str, size: int) -> dict[str, Any]:
             {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
         ],
         "resources": {
-            "requests": {"cpu": "1", "memory": f"{mebibytes}Mi"},
-            "limits": {"cpu": "2", "memory": f"{2 * mebibytes}Mi"},
+            "requests": {"cpu": "1", "memory": f"{memory}Mi"},
+            "limits": {"cpu": str(CORES), "memory": f"{2 * memory}Mi"},
         },
         # Requests come until every node has heard that this pod is to go.
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", "10"]}}},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import resource
 import statistics
 import sys
 import time
@@ -111,9 +112,17 @@ def _to_text(value: Any) -> Any:
     return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
+def _measure_peak() -> int:
+    """Returns the largest memory of this process so far, in MiB."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
+
+
 if __name__ == "__main__":
     _, _folder, _asked, _answered = sys.argv
     _work = json.loads(Path(_asked).read_text())
+    _before = _measure_peak()
     with ReloadedModel(_folder) as _model:
-        _answers = [_model.answer(request) for request in _work["requests"]]
-        Path(_answered).write_text(json.dumps({"answers": _answers, "seconds": _model.time(_work["timed"])}))
+        _done = {"answers": [_model.answer(request) for request in _work["requests"]]}
+        _done["seconds"] = _model.time(_work["timed"])
+    Path(_answered).write_text(json.dumps({**_done, "mebibytes": _measure_peak() - _before}))

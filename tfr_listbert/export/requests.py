@@ -60,10 +60,10 @@ class RequestBuilder:
     features: tuple[str, ...]
     lists: tuple[RankedList, ...] = ()
 
-    def build_golden(self) -> list[ServedRequest]:
-        """Returns requests that any server must answer as the export does: good ones, then bad ones."""
+    def build_good(self) -> list[ServedRequest]:
+        """Returns requests that a server must answer with the scores of the export."""
         strange = self._build_strange_lists()
-        good = [
+        return [
             *self._ask_all("scripts, padding, an empty query, missing features", strange),
             *self._ask_all("one list", strange[:1]),
             *self._ask_all("no documents", [RankedList("none", "red dress", ())]),
@@ -72,7 +72,6 @@ class RequestBuilder:
             *self._ask_all("1000 documents", [self.build_list(1000)]),
             self.ask(f"{DEFAULT_SIGNATURE}: 1 MB of text", DEFAULT_SIGNATURE, [self._build_long_list()]),
         ]
-        return good + self.build_bad(good[0])
 
     def build_list(self, documents: int) -> RankedList:
         """Returns a list of so many documents: those of the shop's lists one after the other, and again."""

@@ -24,10 +24,12 @@ class Trial:
     Attributes:
         answers: to each request `{"outputs": ...}` or `{"error": canonical code, "message": ...}`.
         seconds: median seconds of each timed request; shorter than these where one was slow.
+        mebibytes: by how much the process grew at its peak, by loading the model and answering.
     """
 
     answers: list[dict[str, Any]]
     seconds: list[float]
+    mebibytes: int
 
 
 def run_trial(folder: Path, requests: Sequence[ServedRequest], timed: Sequence[ServedRequest]) -> Trial:
