@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -27,6 +28,9 @@ def test_script_exports_and_says_what(export_folder):
     assert sorted(path.name for path in base.iterdir()) == ["1"]
     names = sorted(path.name for path in base.with_name("ranker.serving").iterdir())
     assert names == ["batching.config", "docker-compose.yml", "kubernetes.yaml", "models.config", "monitoring.config"]
+    manifests = (base.with_name("ranker.serving") / "kubernetes.yaml").read_text()
+    (needed,) = re.findall(r"requests:\n.*\n +memory: (\d+)Mi", manifests)
+    assert int(needed) > 512  # which is the server's own
 
 
 def test_export_holds_variables_and_signatures_but_no_keras_traces(exported):

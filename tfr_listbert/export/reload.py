@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import resource
 import statistics
 import sys
@@ -114,8 +115,10 @@ def _to_text(value: Any) -> Any:
 
 def _measure_peak() -> int:
     """Returns the largest memory of this process so far, in MiB."""
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) // 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**20  # on Linux that of the parent, if it had more
 
 
 if __name__ == "__main__":
