@@ -22,9 +22,10 @@ failed=()
 for name in "${@:-${order[@]}}"; do
     command="python -m benchmarks.$name ${arguments[$name]}"
     echo "== $command" >&2
-    if { printf '## `%s`\n\n' "${command% }" && .venv/bin/$command; } > "$tables/$name.partial"; then
+    head="## \`${command% }\`"$'\n\n'"Commit $(git rev-parse --short HEAD), $(date +%F)."$'\n'
+    if { printf '%s\n' "$head" && .venv/bin/$command; } > "$tables/$name.partial"; then
         mv "$tables/$name.partial" "$tables/$name.md"
-        tail -n +3 "$tables/$name.md"
+        tail -n +5 "$tables/$name.md"
     else
         failed+=("$name")
     fi

@@ -3,7 +3,7 @@
 # Docker image, else with the local development server. Says which.
 # Usage: bash serving/serve.sh [runs/export/ranker [REST_PORT [GRPC_PORT]]]
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$0")" && pwd -P)
 folder=${1:-runs/export/ranker}
 folder=${folder%/}
 rest_port=${2:-8501}
