@@ -58,6 +58,7 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ("train: {epochs: many}", "`train.epochs` must be a whole number, got 'many'."),
         ("train: {epochs: true}", "`train.epochs` must be a whole number, got True."),
         ("train: {epochs: 0}", "`train.epochs` must be >= 1, got 0."),
+        ("train: {learning_rate: .inf}", "`train.learning_rate` must be a finite number, got inf."),
         ("train: {learning_rate: -1}", "`train.learning_rate` must be > 0, got -1.0."),
         ("train: {precision: float8}", "`train.precision` must be one of float32, mixed_bfloat16, mixed_float16"),
         ("train: 3", "`train` must be a mapping of settings, got 3."),

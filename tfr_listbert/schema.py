@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,9 +112,9 @@ class DivergedError(InputError):
 
 
 def fold_query(query: str) -> str:
-    """Returns the query with case and white space folded: the form in which queries are compared between splits.
+    """Returns the query with case, white space and Unicode's ways to write it folded, as splits compare queries.
 
-    >>> fold_query("  Red   DRESS ")
-    'red dress'
+    >>> fold_query("  Red   DRESS "), fold_query("cafe\\u0301") == fold_query("caf\\u00e9")
+    ('red dress', True)
     """
-    return " ".join(query.casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", query).casefold().split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -71,6 +72,7 @@ def _check_scalar(hint: type, value: Any, path: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     is_right = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    is_right = is_right and not (hint is float and not math.isfinite(value))
+    names = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false"}
     require(is_right, path, f"must be {names.get(hint, hint.__name__)}", value)
     return value

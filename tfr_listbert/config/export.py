@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 from tfr_listbert.config.checks import require
 
@@ -59,6 +60,8 @@ class VectorsConfig:
     """Files of products, by a path or glob; the documents of all prepared lists when empty."""
     columns: dict[str, str] = dataclasses.field(default_factory=dict)
     """Column of the catalogue by name: `document_id` and each text field; of the same name where left out."""
+    csv: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """How the catalogue's CSV files are written, as `data.options.csv`; as most programs do when empty."""
     dtype: str = "float32"
     """`float32` or `float16`."""
     shard_documents: int = 50_000

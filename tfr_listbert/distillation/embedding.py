@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tqdm
 
-from tfr_listbert.config import Config
+from tfr_listbert.config import Config, build_dataclass
 from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.faiss_index import import_faiss, write_faiss_index
 from tfr_listbert.distillation.search_files import write_search_files
@@ -20,6 +20,7 @@ from tfr_listbert.distillation.vectors import VECTORS_FILE, StoredVectors, Vecto
 from tfr_listbert.folders import recover_folder, replace_folder
 from tfr_listbert.lists.catalogue import read_catalogue, read_listed_documents
 from tfr_listbert.lists.elwc import list_splits, read_lists
+from tfr_listbert.lists.readers.formats import CSVFormat
 from tfr_listbert.schema import Document, InputError
 
 _RECALL_QUERIES = 500
@@ -83,7 +84,8 @@ def _read_documents(config: Config, fields: Sequence[str]) -> Iterator[Document]
     settings = config.vectors
     if settings.catalogue is None:
         return iter(read_listed_documents(config.data.lists, fields))
-    return read_catalogue(settings.catalogue, settings.columns, fields)
+    csv_format = build_dataclass(CSVFormat, settings.csv, "vectors.csv")
+    return read_catalogue(settings.catalogue, settings.columns, fields, csv_format)
 
 
 def _read_before(folder: str) -> StoredVectors | None:

@@ -9,19 +9,23 @@ from pathlib import Path
 from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.lists.readers.database import Database, quote_name
 from tfr_listbert.lists.readers.documents import load_documents
+from tfr_listbert.lists.readers.formats import PLAIN_CSV, CSVFormat
 from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.readers.source import map_columns, open_source
 from tfr_listbert.lists.rejections import Rejections
 from tfr_listbert.schema import DOCUMENT_ID, Document, InputError
 
 
-def read_catalogue(pattern: str, columns: Mapping[str, str], fields: Sequence[str]) -> Iterator[Document]:
+def read_catalogue(
+    pattern: str, columns: Mapping[str, str], fields: Sequence[str], csv_format: CSVFormat = PLAIN_CSV
+) -> Iterator[Document]:
     """Yields the products in a catalogue's files by their ids.
 
     Args:
         pattern: path or glob of CSV, JSONL or Parquet files, gzipped or not.
         columns: column by name, `document_id` and fields; of the same name where left out.
         fields: text fields to read.
+        csv_format: how CSV files are written.
 
     Raises:
         InputError: if files or columns are missing, or any row has no id, the id of another row, or cannot be read.
@@ -29,7 +33,7 @@ def read_catalogue(pattern: str, columns: Mapping[str, str], fields: Sequence[st
     with tempfile.TemporaryDirectory() as scratch, Rejections(Path(scratch) / "rejected.csv") as rejections:
         request = ReadRequest(tuple(fields), (), frozenset(), "query", None, Path(scratch), rejections)
         with Database(Path(scratch) / "database") as database:
-            source = open_source(pattern, "vectors.catalogue")
+            source = open_source(pattern, "vectors.catalogue", csv_format)
             wanted = {DOCUMENT_ID: True, **request.document_columns}
             mapped = map_columns(source, database, wanted, columns, "vectors.columns")
             load_documents(request, database, source, mapped, [DOCUMENT_ID])

@@ -11,7 +11,7 @@ from tfr_listbert.config import require
 from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
 from tfr_listbert.lists.readers.encodings import find_encoding
 from tfr_listbert.lists.readers.formats import CSVFormat, LinesSource, Source
-from tfr_listbert.lists.readers.intake import report_rejected, take_unreadable
+from tfr_listbert.lists.readers.intake import report_summed
 from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.readers.rules import (
     Rule,
@@ -79,6 +79,9 @@ class CorpusSource:
         for name in ("count", "document_id", "time"):
             require(bool(self.query) or not getattr(self, name), name, "is read with `query` only", getattr(self, name))
         require(bool(self.time) == bool(self.window), "time and window", "go together", [self.time, list(self.window)])
+        names = [field.name for field in self.fields]
+        rule = "must have different names, also without regard to case"
+        require(len({name.casefold() for name in names}) == len(names), "fields", rule, names)
 
 
 def create_texts(database: Database) -> None:
@@ -114,7 +117,7 @@ def load_source(
     windows = [parse_window("", source.window, f"{setting}.window")] if source.window else []
     used = f"SELECT *, {assign_split(_TIME, windows)} IS NOT NULL AS is_used FROM ({check([], keeps_rejects=True)})"
     _sum_texts(database, used, text, columns, f"reading {source.path}")
-    _report(request, database, files, check)
+    report_summed(request, database, files, columns, check)
     if source.window and not database.read_row("SELECT count(*) FROM summed WHERE text IS NOT NULL")[0]:
         raise InputError(f"`{setting}.window` {list(source.window)} has no row of {source.path}.")
     database.run(
@@ -190,14 +193,3 @@ def _sum_texts(database: Database, used: str, text: str, columns: Mapping[str, s
         f"sum({count}) AS count, count(*) AS rows FROM ({used}) GROUP BY ALL",
         description,
     )
-
-
-def _report(request: ReadRequest, database: Database, files: Source, check: Any) -> None:
-    take_unreadable(database, files)
-    (rows,) = database.read_row("SELECT coalesce(sum(rows), 0) FROM summed")
-    broken = database.read_rows("SELECT file, reason, sum(rows) FROM summed WHERE reason IS NOT NULL GROUP BY ALL")
-
-    def select_broken(path: str) -> str:
-        return f"SELECT _row, _reason, _value FROM ({check([path])}) WHERE _reason IS NOT NULL ORDER BY _row"
-
-    report_rejected(request, database, files, int(rows), broken, select_broken)

@@ -174,16 +174,16 @@ def test_mixed_line_ends_are_answered_with_what_mends_them(tmp_path, database):
 
 def test_a_header_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "log.csv").write_bytes("größe,query\n1,red\n".encode("latin-1"))
-    with pytest.raises(InputError, match="header is not in the encoding that `data.options.csv.encoding` says"):
+    with pytest.raises(InputError, match="header is not in the encoding that `csv.encoding` says"):
         CSVSource("data.options.log", [f"{tmp_path}/log.csv"], CSVFormat())
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"encoding": "cp1252"}, "`data.options.csv.encoding` must be utf-8, latin-1 or utf-16, got 'cp1252'"),
-        ({"delimiter": "||"}, "`data.options.csv.delimiter` must be one character, or empty, got '||'"),
-        ({"quote": "''"}, "`data.options.csv.quote` must be one character, or empty"),
+        ({"encoding": "cp1252"}, "`csv.encoding` must be utf-8, latin-1 or utf-16, got 'cp1252'"),
+        ({"delimiter": "||"}, "`csv.delimiter` must be one character, or empty, got '||'"),
+        ({"quote": "''"}, "`csv.quote` must be one character, or empty"),
     ],
 )
 def test_a_dialect_that_cannot_be_read_is_refused(values, message):

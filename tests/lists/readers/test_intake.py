@@ -14,7 +14,7 @@ def test_every_kind_of_broken_row_is_named_with_its_line(tmp_path, read):
     rows = [
         b"red,p1,1,a",  # line 2
         b"bl\xffe,p2,2,a",
-        b'"multi\nline",p3,3,a',  # one row of two lines
+        b'multi,p3,3,"a\nb"',  # one row of two lines
         b"short,p4",  # row 5
         b"long,p5,1,a,9",
         b'"quo"te,p6,1,a',
@@ -32,7 +32,7 @@ def test_every_kind_of_broken_row_is_named_with_its_line(tmp_path, read):
     ]
     (tmp_path / "judged.csv.gz").write_bytes(gzip.compress(HEADER + b"\n".join(rows)))
     reading = read(TableReader(str(tmp_path / "judged.csv.gz")))
-    encoding = "broken encoding: text is not UTF-8, or not what `data.options.csv.encoding` says"
+    encoding = "broken encoding: text is not UTF-8, or not what `csv.encoding` says"
     again = "the same document in the list again; the first row is kept"
     assert [(line, reason) for _, line, reason, _ in reading.rejected] == [
         (3, encoding),
@@ -53,7 +53,7 @@ def test_every_kind_of_broken_row_is_named_with_its_line(tmp_path, read):
     assert reading.rejected[8] == ("judged.csv.gz", 12, "label is not a number", "good")
     assert reading.rejected[-1][3] == "red / p9"
     assert max(len(row[3]) for row in reading.rejected) <= 200
-    assert reading.labels == {"red": {"p1": 1.0, "p9": 2.0}, "multi\nline": {"p3": 3.0}}
+    assert reading.labels == {"red": {"p1": 1.0, "p9": 2.0}, "multi": {"p3": 3.0}}
     assert reading.inputs["data.options.path"]["rows"] == 17
     assert reading.inputs["data.options.path"]["rejected"] == 14
 
@@ -89,6 +89,27 @@ def test_every_row_that_a_stray_quote_swallows_is_named(tmp_path, read, line_end
     ]
     assert reading.labels == {"red": {"p1": 1.0, "p8": 1.0}, "red, again": {"p9": 1.0}}
     assert (reading.inputs["data.options.path"]["rows"], reading.inputs["data.options.path"]["rejected"]) == (10, 7)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_rows_that_a_scan_in_parts_would_lose_stop_the_preparation(tmp_path, read, suffix):
+    rows = [b"red shoes %06d,p%06d,1,a title of words\n" % (number, number) for number in range(250_000)]
+    place = (8_000_000 - len(HEADER)) // len(rows[0]) + 1  # DuckDB cuts files at 8,000,000 bytes
+    rows[place] = b"red,p1,1,a,9\n"  # behind it all is lost
+    content = HEADER + b"".join(rows)
+    (tmp_path / f"judged.{suffix}").write_bytes(gzip.compress(content, 1) if suffix.endswith("gz") else content)
+    with pytest.raises(InputError, match="has 249,999 rows that can be read, of which a scan in parts gave"):
+        read(TableReader(str(tmp_path / f"judged.{suffix}")))
+
+
+def test_a_query_of_several_lines_is_taken_for_a_quote_that_was_not_closed(tmp_path, read):
+    rows = [b'"red dress,p1,1,a', *[b"hat %d,p%d,1,a" % (n, n) for n in range(3)], b'tv 55",p9,1,b', b"shoe,p5,1,a"]
+    (tmp_path / "judged.csv").write_bytes(HEADER + b"\n".join(rows))
+    reading = read(TableReader(str(tmp_path / "judged.csv")))
+    assert reading.labels == {"shoe": {"p5": 1.0}}
+    assert [reason for _, _, reason, _ in reading.rejected] == [
+        "query holds a line break; is a quote before it not closed, or not doubled?"
+    ]
 
 
 def test_a_quote_that_nothing_closes_stops_the_preparation(tmp_path, read):

@@ -76,6 +76,15 @@ def test_cleaned_texts_have_no_white_space_around_them():
     assert duckdb.sql(clean_rows(rows, ["x", "y", "z"])).fetchall() == [("a b", None, "3")]
 
 
+def test_white_space_of_every_script_goes_and_whole_numbers_have_no_decimals():
+    rows = clean_rows(
+        "SELECT chr(12288) || 'a' || chr(8195) || chr(160) AS query, chr(8203) AS empty, 1001.0::DOUBLE AS id, "
+        "1.50::DECIMAL(9, 2) AS price, 7.00::DECIMAL(9, 2) AS whole, '3.0' AS text",
+        ["query", "empty", "id", "price", "whole", "text"],
+    )
+    assert duckdb.sql(rows).fetchall() == [("a", None, "1001", "1.50", "7", "3.0")]
+
+
 def test_an_empty_text_and_an_overlong_one_break_their_rules():
     rules = [require_text("x", "no x"), *limit_texts(["x"])]
     reasons = [reason for reason, _ in check(rules, ["''", "repeat('é', 500000)", "repeat('é', 500001)"])]

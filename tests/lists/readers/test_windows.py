@@ -57,7 +57,8 @@ def test_without_windows_no_split_is_assigned():
         (("2022-03-01", "2022-03-15"), (), r"`data.options.test_window` must be \[start, end\], .* got \[\]"),
         (("2022-03-01",), ("2022-03-01", "2022-03-15"), "train_window` must be"),
         (("2022-03-15", "2022-03-01"), ("2022-05-01", "2022-05-02"), "The end is the first moment that no longer"),
-        (("2022-03-01", "2022-03-15"), ("2022-03-14", "2022-03-20"), "must not overlap"),
+        (("2022-03-01", "2022-03-15"), ("2022-03-14", "2022-03-20"), "must begin when"),
+        (("2022-03-10", "2022-03-20"), ("2022-03-01", "2022-03-05"), "must begin when"),
         (("march", "april"), ("2022-03-14", "2022-03-20"), r"got \['march', 'april'\]"),
     ],
 )

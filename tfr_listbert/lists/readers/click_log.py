@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
 from tfr_listbert.lists.readers.documents import require_documents
 from tfr_listbert.lists.readers.formats import Source
-from tfr_listbert.lists.readers.intake import report_rejected, take_unreadable
+from tfr_listbert.lists.readers.intake import report_summed
 from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.readers.rules import (
     Rule,
@@ -15,6 +15,7 @@ from tfr_listbert.lists.readers.rules import (
     check_rows,
     clean_rows,
     forbid_broken,
+    forbid_line_breaks,
     limit_texts,
     require_numbers,
     require_text,
@@ -54,20 +55,15 @@ def sum_log(
         return check_rows(clean_rows(log.scan(columns, files, keeps_rejects), (QUERY, DOCUMENT_ID)), rules, [known])
 
     database.run(_build_sums(check(keeps_rejects=True), columns, weights, windows), "summing the log")
-    take_unreadable(database, log)
-    rows, outside = database.read_row(
-        "SELECT coalesce(sum(rows), 0), coalesce(sum(rows) FILTER (reason IS NULL AND split IS NULL), 0) FROM summed"
-    )
-    broken = list(
-        database.read_rows("SELECT file, reason, sum(rows) FROM summed WHERE reason IS NOT NULL GROUP BY ALL")
-    )
 
-    def select_broken(path: str) -> str:
-        return f"SELECT _row, _reason, _value FROM ({check([path])}) WHERE _reason IS NOT NULL ORDER BY _row"
+    def build_hint(reasons: set[str]) -> str:
+        return _describe_ids(database) if _UNKNOWN in reasons else ""
 
-    hint = _describe_ids(database) if _UNKNOWN in (reason for _, reason, _ in broken) else ""
-    report_rejected(request, database, log, int(rows), broken, select_broken, hint)
+    report_summed(request, database, log, columns, check, build_hint)
     if windows:
+        (outside,) = database.read_row(
+            "SELECT coalesce(sum(rows), 0) FROM summed WHERE reason IS NULL AND split IS NULL"
+        )
         request.passed_over["log rows outside both windows"] = int(outside)
     database.run("CREATE VIEW shown AS SELECT * FROM summed WHERE reason IS NULL AND split IS NOT NULL")
     clicks, impressions = database.read_row("SELECT sum(clicks), sum(impressions) FROM shown")
@@ -84,6 +80,7 @@ def _build_rules(columns: Mapping[str, str], weights: Mapping[str, float]) -> li
         require_text(QUERY, "no query"),
         require_text(DOCUMENT_ID, "no document id"),
         *limit_texts((QUERY, DOCUMENT_ID)),
+        *forbid_line_breaks((QUERY, DOCUMENT_ID)),
         *require_numbers(numbers),
         *(require_text(name, f"no {name}") for name in (IMPRESSIONS, POSITION) if name in columns),
         *([require_time(TIME)] if TIME in columns else []),

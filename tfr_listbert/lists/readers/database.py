@@ -128,6 +128,11 @@ def _describe_file_error(message: str) -> str:
         return (
             f"{path[1]} mixes line ends (\\n, \\r\\n, \\r); make them all alike, for example by `dos2unix {path[1]}`."
         )
+    if "not latin-1 encoded" in message:
+        return (
+            "A CSV file holds signs that Latin-1 lacks, so it is probably Windows-1252. Convert it: "
+            "iconv -f WINDOWS-1252 -t UTF-8 OLD.csv > NEW.csv"
+        )
     return f"A file cannot be read or written: {message.splitlines()[0][:500]}"
 
 

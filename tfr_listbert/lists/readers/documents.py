@@ -13,6 +13,7 @@ from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.readers.rules import (
     Rule,
     build_number,
+    forbid_line_breaks,
     limit_texts,
     require_features,
     require_text,
@@ -38,6 +39,7 @@ def load_documents(
     rules = [
         *(require_text(name, f"no {name}") for name in keys),
         *limit_texts((*keys, *request.fields)),
+        *forbid_line_breaks(keys),
         *require_features(name for name in request.features if name in columns),
     ]
     repeats = [forbid_repeats("document", [quote_name(name) for name in keys])]

@@ -40,9 +40,9 @@ class CSVFormat:
         """Checks that the characters are single ones and the encoding one that can be read."""
         for name in ("delimiter", "quote"):
             rule = "must be one character, or empty"
-            require(len(getattr(self, name)) <= 1, f"data.options.csv.{name}", rule, getattr(self, name))
+            require(len(getattr(self, name)) <= 1, f"csv.{name}", rule, getattr(self, name))
         is_known = self.encoding in ("utf-8", "latin-1", "utf-16")
-        require(is_known, "data.options.csv.encoding", "must be utf-8, latin-1 or utf-16", self.encoding)
+        require(is_known, "csv.encoding", "must be utf-8, latin-1 or utf-16", self.encoding)
 
 
 PLAIN_CSV = CSVFormat()
@@ -201,15 +201,22 @@ class LinesSource(Source):
 class ParquetSource(Source):
     """Parquet files; columns inside structs are dotted paths."""
 
+    def __init__(self, setting: str, files: Sequence[str]):
+        """Takes files that exist."""
+        super().__init__(setting, files)
+        self._dotted: set[str] = set()  # columns whose own names hold a dot, where objects were flattened
+
     def list_columns(self, database: Database, path: str) -> list[str]:
         """See `Source`."""
         columns = database.describe(f"FROM read_parquet({_quote_paths([path])})")
-        return [found for name, kind in columns if "." not in name for found in _list_struct_paths(name, kind)]
+        self._dotted.update(name for name, _ in columns if "." in name)
+        return [found for name, kind in columns for found in _list_struct_paths(name, kind)]
 
     def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
         """See `Source`; a Parquet file is sound as a whole or not at all, so none of its rows is left out."""
         selected = "".join(
-            f", {'.'.join(map(quote_name, column.split('.')))} AS {quote_name(name)}"
+            f", {'.'.join(map(quote_name, [column] if column in self._dotted else column.split('.')))} "
+            f"AS {quote_name(name)}"
             for name, column in columns.items()
         )
         return (
@@ -226,10 +233,12 @@ def _quote_paths(files: Sequence[str]) -> str:
 
 def _read_csv(files: Sequence[str], types: str, delimiter: str, quote: str, keeps_rejects: bool) -> str:
     keep = f"store_rejects = true, rejects_line_size_limit = {MAX_ROW_BYTES}"
-    rejects = keep if keeps_rejects else "ignore_errors = true"
+    # Where rows are counted again no file is read in parts: see `require_all_rows`
+    rejects = keep if keeps_rejects else "ignore_errors = true, parallel = false"
     return (
         f"read_csv({_quote_paths(files)}, columns = {types}, delim = {quote_text(delimiter)}, "
         f"quote = {quote_text(quote)}, escape = {quote_text(quote)}, auto_detect = false, filename = true, "
+        "hive_partitioning = false, "
         f"max_line_size = {MAX_ROW_BYTES}, {rejects}, "
     )
 
@@ -277,7 +286,7 @@ def _read_header(path: str, csv_format: CSVFormat) -> tuple[str, ...]:
 
 def _require_header(path: str, names: Sequence[str]) -> None:
     if any("\ufffd" in name for name in names):
-        raise InputError(f"{path}: the header is not in the encoding that `data.options.csv.encoding` says.")
+        raise InputError(f"{path}: the header is not in the encoding that `csv.encoding` says.")
     for name in names:
         if name and names.count(name) > 1:
             raise InputError(f"{path}: the header has the column {name!r} twice; give each column its own name.")

@@ -12,6 +12,7 @@ from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.readers.rules import (
     Rule,
     build_number,
+    forbid_line_breaks,
     limit_texts,
     require_features,
     require_numbers,
@@ -60,6 +61,7 @@ def load_judgements(
         require_text(DOCUMENT_ID, "no document id"),
         *([require_text(QUERY_ID, "no query id")] if QUERY_ID in columns else []),
         *limit_texts(name for name in columns if name not in request.features),
+        *forbid_line_breaks((QUERY, DOCUMENT_ID)),
         *label_rules,
         *require_numbers(name for name in (WEIGHT, POSITION) if name in columns),
         *require_features(name for name in request.features if name in columns),

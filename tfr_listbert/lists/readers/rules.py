@@ -30,12 +30,36 @@ class Rule:
 def clean_rows(rows: str, names: Iterable[str]) -> str:
     """Returns `rows` with the named columns as text without white space around it, NULL where nothing is left.
 
-    >>> clean_rows("FROM log", ["query"])[:60]
-    'SELECT * REPLACE (nullif(trim(CAST("query" AS VARCHAR), chr('
+    Numbers lose decimals that are all zero: a Parquet file holds whole numbers as DOUBLE where some are missing, and
+    1001.0 is not the id of the product 1001.
     """
-    blanks = " || ".join(f"chr({code})" for code in (9, 10, 13, 32, 160))
-    cleaned = [f"nullif(trim({build_text(name)}, {blanks}), '') AS {quote_name(name)}" for name in names]
+    cleaned = [f"nullif(trim({_build_cleaned(name)}, {_BLANKS}), '') AS {quote_name(name)}" for name in names]
     return f"SELECT * REPLACE ({', '.join(cleaned)}) FROM ({rows})"
+
+
+_OTHER_BLANKS = (0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF)
+_BLANK_CODES = (
+    *range(9, 14),
+    32,
+    133,
+    160,
+    0x1680,
+    *range(0x2000, 0x200C),
+    0x2028,
+    0x2029,
+    0x202F,
+    0x205F,
+    0x3000,
+    0xFEFF,
+)
+_BLANKS = " || ".join(f"chr({code})" for code in _BLANK_CODES)
+"""Unicode's white space, and the zero-width space and byte-order mark that copied text brings along."""
+
+
+def _build_cleaned(name: str) -> str:
+    text, kind = build_text(name), f"typeof({quote_name(name)})"
+    is_number = f"{kind} IN ('FLOAT', 'DOUBLE') OR {kind} LIKE 'DECIMAL%'"
+    return f"CASE WHEN {is_number} THEN regexp_replace({text}, '[.]0+$', '') ELSE {text} END"
 
 
 def build_text(name: str) -> str:
@@ -93,6 +117,18 @@ def limit_texts(names: Iterable[str]) -> list[Rule]:
         Rule(
             f"{name} is longer than {MAX_ROW_BYTES:,} bytes",
             f"strlen({build_text(name)}) > {MAX_ROW_BYTES}",
+            build_text(name),
+        )
+        for name in names
+    ]
+
+
+def forbid_line_breaks(names: Iterable[str]) -> list[Rule]:
+    """Returns rules that texts have one line: one of several is mostly of a quote that was not closed."""
+    return [
+        Rule(
+            f"{name} holds a line break; is a quote before it not closed, or not doubled?",
+            f"regexp_matches({build_text(name)}, '[\\r\\n]')",
             build_text(name),
         )
         for name in names

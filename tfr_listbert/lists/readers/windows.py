@@ -29,16 +29,16 @@ def parse_windows(train: Sequence[Any], test: Sequence[Any]) -> tuple[Window, ..
         test: likewise.
 
     Raises:
-        InputError: if only one is given, or one is no window, or they overlap.
+        InputError: if only one is given, or one is no window, or they overlap, or the test comes first.
     """
     if not train and not test:
         return ()
     bounds = {"train": train, "test": test}
     windows = tuple(parse_window(split, given, f"data.options.{split}_window") for split, given in bounds.items())
-    first, second = sorted(windows, key=lambda window: window.start)
-    if first.end > second.start:
+    if windows[0].end > windows[1].start:
         raise InputError(
-            f"`data.options.train_window` and `test_window` must not overlap, got {list(train)} and {list(test)}."
+            "`data.options.test_window` must begin when `train_window` has ended, or later, got "
+            f"{list(train)} and {list(test)}."
         )
     return windows
 
@@ -72,7 +72,7 @@ def build_time(name: str) -> str:
     seconds = f"to_timestamp(CASE WHEN abs({number}) >= 1e11 THEN {number} / 1000 ELSE {number} END)"
     return (
         f"CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{6}}([.]0*)?') THEN {day} "
-        f"WHEN {number} BETWEEN -1e14 AND 1e14 THEN {seconds} ELSE TRY_CAST({text} AS TIMESTAMPTZ) END"
+        f"WHEN {number} BETWEEN -1e13 AND 1e13 THEN {seconds} ELSE TRY_CAST({text} AS TIMESTAMPTZ) END"
     )
 
 

@@ -10,9 +10,6 @@ from tfr_listbert.lists.shop.catalogue import Product
 from tfr_listbert.lists.shop.queries import Query
 from tfr_listbert.lists.shop.vocabulary import BRAND, Vocabulary
 
-HIGHEST_GRADE = 4
-"""Grades are whole numbers from 0 to this one."""
-
 _NEAR = 0.5  # of a match
 _SAME_FAMILY, _SAME_CATEGORY = 0.45, 0.1  # of what the asked type itself is worth
 _ATTRIBUTES = 0.65  # of the worth of a product of the asked type that hangs on its attributes
