@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfr_listbert.folders import recover_folder, replace_folder
+from tfr_listbert.folders import recover_folder, replace_file, replace_folder
 from tfr_listbert.schema import InputError
 
 
@@ -86,3 +86,13 @@ def test_what_is_not_ours_is_never_replaced(tmp_path, kind):
     with pytest.raises(InputError, match="`data.lists` names .*home, which has other files in it"):
         write(path, "one")
     assert names(tmp_path) == ["home"]
+
+
+def test_a_file_is_replaced_whole_or_stays(tmp_path):
+    path = tmp_path / "metrics.json"
+    with replace_file(path) as partial:
+        partial.write_text("old")
+    with pytest.raises(RuntimeError), replace_file(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"

@@ -1,13 +1,23 @@
-"""Folders of output that are there as a whole or not at all."""
+"""Files and folders of output that are there as a whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from tfr_listbert.schema import InputError
+
+
+@contextlib.contextmanager
+def replace_file(path: str | Path) -> Iterator[Path]:
+    """Gives a path beside `path`; the file written there takes its place when the `with` block ends well."""
+    path = Path(path)
+    partial = path.with_name(f".partial-{path.name}")  # with the same ending, which some writers look at
+    yield partial
+    os.replace(partial, path)
 
 
 def recover_folder(path: str | Path) -> None:

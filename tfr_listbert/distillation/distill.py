@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tfr_listbert.evaluation.comparison.runs import read_outcome, read_scores
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
 from tfr_listbert.evaluation.significance import bootstrap_interval, bootstrap_ratio, holm, paired_randomization_test
+from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
@@ -152,6 +152,5 @@ def _format(interval: Sequence[float | None], digits: int) -> str:
 
 def _write(folder: Path, results: Mapping[str, Any], table: str) -> None:
     for file, text in {RESULTS_FILE: json.dumps(results, indent=1), TABLE_FILE: table}.items():
-        partial = folder / f".{file}.partial"
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.rename(partial, folder / file)
+        with replace_file(folder / file) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import tqdm
 
 from tfr_listbert.config import Config
 from tfr_listbert.distillation.widening import build_widening
+from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import build_elwc, list_shards, read_lists
 from tfr_listbert.lists.scored import SPLIT, name_shard, require_same_manifest, write_manifest
 from tfr_listbert.models.scoring import ListScorer
@@ -88,8 +88,6 @@ def _add_features(document: Document, score: float) -> Document:
 
 
 def _write_shard(path: Path, lists: Sequence[RankedList]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with tf.io.TFRecordWriter(str(partial)) as writer:
+    with replace_file(path) as partial, tf.io.TFRecordWriter(str(partial)) as writer:
         for one in lists:
             writer.write(build_elwc(one).SerializeToString(deterministic=True))
-    os.rename(partial, path)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfr_listbert.folders import replace_file
 from tfr_listbert.schema import InputError
 
 MANIFEST_FILE = "teacher.json"
@@ -25,9 +25,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any] | None:
 def write_manifest(folder: str | Path, manifest: Mapping[str, Any]) -> None:
     """Writes the manifest, whole or not at all; makes the folder."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    partial = Path(folder) / f".{MANIFEST_FILE}.partial"
-    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    os.rename(partial, Path(folder) / MANIFEST_FILE)
+    with replace_file(Path(folder) / MANIFEST_FILE) as partial:
+        partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
 def name_shard(number: int, shards: int) -> str:

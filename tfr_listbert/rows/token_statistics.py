@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.statistics import STATISTICS_FILE, Distribution, format_values, join_row
 
@@ -27,9 +27,8 @@ def add_token_statistics(lists: str | Path, tokenizer: tf.Module) -> None:
         if described["lists"]:
             described["tokens_per_row"] = _count_tokens(lists, split, tokenizer).describe()
             print(f"{split}: tokens per row: {format_values(described['tokens_per_row'])}")
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(statistics, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(partial, path)
+    with replace_file(path) as partial:
+        partial.write_text(json.dumps(statistics, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def _count_tokens(lists: str | Path, split: str, tokenizer: tf.Module) -> Distribution:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config, EncoderConfig, read_config, require, write_config
 from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.folders import replace_file
 from tfr_listbert.models.ranker import RowScorer, build_ranker
 from tfr_listbert.models.student import StudentModel, Tower, TwoTowers
 from tfr_listbert.registry import ENCODERS
@@ -88,8 +88,8 @@ def open_folder(
         shutil.rmtree(run / "tokenizer", ignore_errors=True)  # of a start that was killed, maybe with another one
         shutil.copytree(config.text.folder, run / "tokenizer")
     prepare(run)
-    write_config(config, run / "config.yaml.partial")
-    os.rename(run / "config.yaml.partial", run / "config.yaml")  # last: a folder without it is begun anew
+    with replace_file(run / "config.yaml") as partial:  # last: a folder without it is begun anew
+        write_config(config, partial)
     return run
 
 
@@ -138,9 +138,8 @@ def read_profile(run: str | Path) -> RowProfile:
 
 def write_metrics(run: str | Path, metrics: dict[str, Any]) -> None:
     """Writes `metrics.json`, whole or not at all."""
-    partial = Path(run) / "metrics.json.partial"
-    partial.write_text(json.dumps(metrics, indent=2) + "\n")
-    os.rename(partial, Path(run) / "metrics.json")
+    with replace_file(Path(run) / "metrics.json") as partial:
+        partial.write_text(json.dumps(metrics, indent=2) + "\n")
 
 
 def read_configured_tokenizer(config: Config) -> tf.Module:

@@ -20,6 +20,7 @@ import tensorflow as tf
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.metrics import ScoredList
+from tfr_listbert.folders import replace_file
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import DivergedError, InputError
@@ -153,7 +154,8 @@ def run_to_end(config: Config, is_trial: bool) -> None:
         pairs=progress.pairs,
         seconds=time.monotonic() - started,
     )
-    _write_whole(Path(config.train.run) / OUTCOME_FILE, lambda path: path.write_text(_to_json(outcome)))
+    with replace_file(Path(config.train.run) / OUTCOME_FILE) as partial:
+        partial.write_text(json.dumps(dataclasses.asdict(outcome), indent=1) + "\n")
 
 
 def keep_settings(config: Config) -> None:
@@ -163,18 +165,8 @@ def keep_settings(config: Config) -> None:
         _require_same(config)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_describe_settings(config), indent=1) + "\n"
-    _write_whole(path, lambda partial: partial.write_text(text))
-
-
-def _to_json(outcome: Outcome) -> str:
-    return json.dumps(dataclasses.asdict(outcome), indent=1) + "\n"
-
-
-def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    partial = path.with_name(f"partial-{path.name}")
-    write(partial)
-    os.rename(partial, path)
+    with replace_file(path) as partial:
+        partial.write_text(json.dumps(_describe_settings(config), indent=1) + "\n")
 
 
 def _write_scores(config: Config) -> None:
@@ -190,7 +182,8 @@ def _write_scores(config: Config) -> None:
         "scores": np.concatenate([one.scores for one in scored]),
         "labels": np.concatenate([one.labels for one in scored]),
     }
-    _write_whole(Path(config.train.run) / SCORES_FILE, lambda path: np.savez_compressed(path, **arrays))
+    with replace_file(Path(config.train.run) / SCORES_FILE) as partial:
+        np.savez_compressed(partial, **arrays)
 
 
 def read_scores(run: Run) -> list[ScoredList]:
