@@ -23,7 +23,7 @@ from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer, train_tokenizer
 from tfr_listbert.training.hugging_face_runs import export_hugging_face, import_hugging_face
 from tfr_listbert.training.pretraining import build_masked_lm, pretrain_encoder
-from tfr_listbert.training.runs import build_encoder
+from tfr_listbert.training.runs import build_encoder, read_configured_tokenizer
 
 TINY = Path(__file__).parent.with_name("encoders") / "hugging_face_tiny"
 FILES = ("config.json", "model.safetensors", "vocab.json", "merges.txt")
@@ -62,6 +62,16 @@ def test_an_imported_tokenizer_gives_ids_of_the_vocabulary(config):
     names = {index: name for name, index in json.loads((TINY / "vocab.json").read_text(encoding="utf-8")).items()}
     assert "".join(names[index] for index in ids) == "theĠred"
     assert len(ids) < 7
+
+
+def test_words_of_a_byte_level_bpe_without_a_space_before_them_cannot_be_marked(config):
+    import_hugging_face(config)
+    settings = read_config(f"{config.train.run}/config.yaml")
+    text = dataclasses.replace(settings.text, folder=f"{config.train.run}/tokenizer")
+    marked = dataclasses.replace(settings.encoder, match_marks=True)
+    assert not read_configured_tokenizer(dataclasses.replace(settings, text=text)).adds_space
+    with pytest.raises(InputError, match="`encoder.match_marks` must be false with a byte-level BPE without"):
+        read_configured_tokenizer(dataclasses.replace(settings, text=text, encoder=marked))
 
 
 def test_the_run_says_what_was_imported(config, capsys):

@@ -168,8 +168,9 @@ def test_two_workers_take_the_steps_of_one_process(without_dropout, tmp_path, on
         ),
         (
             {"batch_lists": None, "batch_tokens": 4096},
-            "`train.batch_tokens` must be null in pre-training; `pretrain.batch_tokens` .*got 4096",
+            "`train.batch_tokens` must be null in pre-training .*`pretrain.batch_tokens` .*got 4096",
         ),
+        ({"cache_tokens": True}, "`train.cache_tokens` must be false in pre-training"),
         (
             {"max_tokens_in_memory": 63},
             "`train.max_tokens_in_memory` must be at least `pretrain.row_tokens`, 64, got 63",

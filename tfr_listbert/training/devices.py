@@ -6,6 +6,7 @@ import json
 import os
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -83,3 +84,26 @@ def wait_for_chief(run: str | Path, strategy: tf.distribute.Strategy, timeout_se
                 "workers the same folder."
             )
         time.sleep(0.1)
+
+
+def share_steps(
+    strategy: tf.distribute.Strategy, build: Callable[[int, range | None], tf.data.Dataset]
+) -> Callable[[int], tf.data.Dataset | tf.distribute.DistributedDataset]:
+    """Returns what gives the steps of training from a first one on, each worker its own replicas' parts.
+
+    Args:
+        strategy: the replicas.
+        build: from the first step and the replicas whose parts are wanted, None for all, to a dataset.
+    """
+
+    def source(first_step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        if strategy.num_replicas_in_sync == 1:
+            return build(first_step, None)
+
+        def build_part(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            count = strategy.num_replicas_in_sync // context.num_input_pipelines
+            return build(first_step, range(count * context.input_pipeline_id, count * (context.input_pipeline_id + 1)))
+
+        return strategy.distribute_datasets_from_function(build_part)
+
+    return source

@@ -23,7 +23,7 @@ from tfr_listbert.schema import InputError
 from tfr_listbert.text.masking import MaskRates, TokenMasker
 from tfr_listbert.training.checkpoints import Progress, holds_object, restore_objects
 from tfr_listbert.training.contents import describe_start
-from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, wait_for_chief
+from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, share_steps, wait_for_chief
 from tfr_listbert.training.randomness import build_step_seed, make_repeatable
 from tfr_listbert.training.runs import (
     adopt_initial,
@@ -248,13 +248,18 @@ def build_evaluation(network: MaskedLM, dataset: tf.data.Dataset) -> Callable[[]
 def _build_task(config: Config, network: MaskedLM, masker: TokenMasker, strategy: tf.distribute.Strategy) -> Task:
     settings = config.train
     plan = StepPlan(read_rows(Path(settings.run) / "corpus", "train"), config.pretrain.batch_tokens, settings.seed)
-    steps = plan.epoch_steps * settings.epochs
+    steps, replicas = plan.epoch_steps * settings.epochs, strategy.num_replicas_in_sync
+    mask = build_step_masks(masker, settings.seed)
+
+    def build_steps(first_step: int, own: range | None) -> tf.data.Dataset:
+        return build_step_dataset(plan, mask, steps, first_step, replicas, own)
+
     return Task(
         network=network,
         objective=build_objective(network.encoder.pad_id, settings.max_tokens_in_memory),
         model_objects={"encoder": network.encoder, "mlm_head": network.mlm_head},
         evaluate=build_evaluation(network, _build_held_out(config, masker)),
-        build_dataset=_build_step_source(plan, build_step_masks(masker, settings.seed), steps, strategy),
+        build_dataset=share_steps(strategy, build_steps),
         steps=steps,
         evaluate_steps=settings.evaluate_steps or plan.epoch_steps,
         metric=PERPLEXITY,
@@ -271,25 +276,6 @@ def _build_held_out(config: Config, masker: TokenMasker) -> tf.data.Dataset:
         return masker.mask(tokens, tf.stack([_EVALUATION_SEED, tf.cast(step, tf.int32)]))
 
     return build_held_out_dataset(StepPlan(rows, config.pretrain.batch_tokens), mask)
-
-
-def _build_step_source(
-    plan: StepPlan, mask: Mask, steps: int, strategy: tf.distribute.Strategy
-) -> Callable[[int], tf.data.Dataset | tf.distribute.DistributedDataset]:
-    replicas = strategy.num_replicas_in_sync
-
-    def build(first_step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-        if replicas == 1:
-            return build_step_dataset(plan, mask, steps, first_step)
-
-        def build_part(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            count = replicas // context.num_input_pipelines
-            own = range(count * context.input_pipeline_id, count * (context.input_pipeline_id + 1))
-            return build_step_dataset(plan, mask, steps, first_step, replicas, own)
-
-        return strategy.distribute_datasets_from_function(build_part)
-
-    return build
 
 
 def _report(config: Config, progress: Progress) -> None:

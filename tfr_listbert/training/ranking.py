@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -24,7 +24,7 @@ from tfr_listbert.rows.token_cache import open_token_cache
 from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
 from tfr_listbert.training.checkpoints import Progress
 from tfr_listbert.training.contents import digest_files, list_files
-from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, wait_for_chief
+from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, share_steps, wait_for_chief
 from tfr_listbert.training.memory import MemoryPlan, plan_memory
 from tfr_listbert.training.objectives import LossTerm, build_objective, build_terms
 from tfr_listbert.training.randomness import make_repeatable
@@ -141,12 +141,15 @@ def _build_task(
         scored = list(scorer.score(validation))
         return summarize_metrics(compute_metrics(scored, config.evaluate.relevant_from))
 
+    def build_steps(first_step: int, own: range | None) -> tf.data.Dataset:
+        return build_step_dataset(index, batcher, dataclasses.replace(order, first_step=first_step), own)
+
     return Task(
         network=ranker.network,
         objective=objective,
         model_objects=ranker.row_scorer.list_objects(),
         evaluate=evaluate,
-        build_dataset=_build_step_source(index, order, batcher, strategy),
+        build_dataset=share_steps(strategy, build_steps),
         steps=deal.steps,
         evaluate_steps=settings.evaluate_steps or deal.epoch_steps,
         metric=settings.metric,
@@ -158,24 +161,6 @@ def build_order(settings: TrainConfig, replicas: int = 1) -> TrainingOrder:
     return TrainingOrder(
         settings.seed, settings.epochs, settings.batch_lists, replicas=replicas, batch_tokens=settings.batch_tokens
     )
-
-
-def _build_step_source(
-    index: ListIndex, order: TrainingOrder, batcher: RowBatcher, strategy: tf.distribute.Strategy
-) -> Callable[[int], tf.data.Dataset]:
-    def build(first_step: int) -> tf.data.Dataset:
-        rest = dataclasses.replace(order, first_step=first_step)
-        if order.replicas == 1:
-            return build_step_dataset(index, batcher, rest)
-
-        def build_part(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            count = order.replicas // context.num_input_pipelines
-            own = range(count * context.input_pipeline_id, count * (context.input_pipeline_id + 1))
-            return build_step_dataset(index, batcher, rest, own)
-
-        return strategy.distribute_datasets_from_function(build_part)
-
-    return build
 
 
 def _report(config: Config, progress: Progress) -> None:
