@@ -19,7 +19,7 @@ from tfr_listbert.schema import Document, RankedList
 Scorer = Callable[[RankedList], np.ndarray]
 """A list to the scores [L] of its documents."""
 
-_BAG_OF_WORDS_LISTS = 10_000  # of 30 documents it learns in minutes and 2 GiB
+_BAG_OF_WORDS_LISTS = 10_000  # all are held in memory
 
 
 def build_baselines(config: Config, lists: Sequence[RankedList]) -> dict[str, Scorer]:
