@@ -16,8 +16,8 @@ distill: install runs/shop/ranker/metrics.json  ## the quickstart's ranker into 
 runs/shop/pretrained/metrics.json runs/shop/ranker/metrics.json:
 	$(MAKE) quickstart
 
-test: install lint  ## what every change must pass
-	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not soak"
+test: install lint  ## what every change must pass; two processes share the cores, so each gets one
+	TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile -m "not soak"
 
 bench: install runs/homedepot/tokenizer/tokenizer.json  ## speed and memory against peers; writes benchmarks/RESULTS.md
 	bash benchmarks/run.sh

@@ -42,8 +42,8 @@ GOAL_MILLISECONDS = 5.0
 GOAL_RATIO = 50
 GOAL_DOCUMENTS = (100, 1000)
 REASON = """\
-`teacher before` is that of commit e00fe87, the last before any work on the encoder's speed. Why the ratio is missed: the
-goal was set where it took 271 ms for 100 candidates. A query of a dozen
+`teacher before` is that of commit e00fe87, the last before any work on the encoder's speed. Why the ratio is missed:
+the goal was set where it took 271 ms for 100 candidates. A query of a dozen
 tokens costs some 200 small ops and 18 products that read 13 MB of weights, wherever it runs; it gains nothing from
 fast products of large matrices, the teacher does. In use: weights as constants. Tried: a process without oneDNN
 (`TF_ENABLE_ONEDNN_OPTS=0`), where the same call took 2.3 ms for 3.1; attention alone with transpositions as integers,

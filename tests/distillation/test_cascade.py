@@ -1,15 +1,12 @@
 """A cascade: the student's order, but for the first documents, which stand in the teacher's."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.config import write_config
-from tfr_listbert.export.bundle import build_requests, build_text_model, build_text_ranker
+from tfr_listbert.export.bundle import build_requests, build_text_model, build_text_ranker, export_ranker
 from tfr_listbert.export.half_weights import HalfWeight, round_weights
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.requests import RequestBuilder
@@ -28,12 +25,8 @@ def cascade_config(student_config):
 
 
 @pytest.fixture(scope="module")
-def model(cascade_config, tmp_path_factory):
-    path = tmp_path_factory.mktemp("cascade") / "config.yaml"
-    write_config(cascade_config, path)
-    command = [sys.executable, "pipelines/export.py", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+def model(cascade_config):
+    export_ranker(cascade_config)
     with ReloadedModel(f"{cascade_config.export.output}/cascade/1") as model:
         yield model
 

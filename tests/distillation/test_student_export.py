@@ -1,9 +1,10 @@
 """A served student: stored vectors lose nothing, ids are found or reported, and the whole catalogue is searched."""
 
+import contextlib
 import dataclasses
+import io
 import re
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from tfr_listbert.config import write_config
 from tfr_listbert.distillation.embedding import embed_documents
 from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.vectors import read_vectors
+from tfr_listbert.export.bundle import export_ranker
 from tfr_listbert.export.half_weights import round_weights
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.stored_order import check_stored_order, measure_swap
@@ -31,18 +32,16 @@ def served_config(student_config):
     return dataclasses.replace(student_config, export=export)
 
 
-def export(config, path):
-    """Exports by the script; returns what it prints."""
-    write_config(config, path)
-    command = [sys.executable, "pipelines/export.py", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+def export(config):
+    """Exports; returns what is printed."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        export_ranker(config)
+    return printed.getvalue()
 
 
 @pytest.fixture(scope="module")
-def exported(served_config, tmp_path_factory):
-    printed = export(served_config, tmp_path_factory.mktemp("export") / "config.yaml")
+def exported(served_config):
+    printed = export(served_config)
     assert re.search(r"rank_ids orders 24 lists as encoding afresh does: no swap beyond \d.*; (\d+) of \1 doc", printed)
     return f"{served_config.export.output}/student/1"
 
@@ -138,7 +137,7 @@ def half(served_config, tmp_path_factory):
         served_config, vectors=vectors, export=dataclasses.replace(served_config.export, **export_settings)
     )
     embed_documents(config)
-    return export(config, folder / "config.yaml"), Path(config.export.output, "half", "1")
+    return export(config), Path(config.export.output, "half", "1")
 
 
 @pytest.mark.soak
@@ -204,7 +203,7 @@ def test_an_order_that_storing_changes_is_not_exported(served_config):
 
 def test_vectors_of_another_student_are_not_exported(served_config, replace, tmp_path):
     run = tmp_path / "other"
-    subprocess.run(["cp", "-r", served_config.train.run, run], check=True)
+    shutil.copytree(served_config.train.run, run)
     ranker = read_ranker(run)
     ranker.row_scorer.query_tower.head.bias.assign_add(tf.ones([8]))
     tf.train.CheckpointManager(tf.train.Checkpoint(**ranker.row_scorer.list_objects()), str(run / "best"), 1).save()

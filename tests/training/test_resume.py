@@ -90,6 +90,7 @@ def test_a_run_killed_while_it_writes_a_checkpoint_ends_as_one_that_was_not(tiny
     assert_same_end(run, undisturbed)
 
 
+@pytest.mark.soak
 def test_a_finished_run_is_not_trained_again(tiny_config, undisturbed):
     metrics = read_all(undisturbed)[1]
     files = {path: path.stat().st_mtime_ns for path in undisturbed.glob("checkpoints/*")}

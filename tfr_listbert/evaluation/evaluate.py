@@ -56,11 +56,12 @@ def _evaluate(config: Config, folder: Path) -> dict[str, Any]:
     """Writes the three files to `folder` and returns what `metrics.json` holds."""
     settings = config.evaluate
     lists = judge_as_configured(config, list(read_lists(config.data.lists, settings.split)))
+    ranked = relabel(_score_ranker(config, len(lists)), lists)
     scorers = build_baselines(config, lists)
     if "train" in list_splits(config.data.lists):
         scorers["bag_of_words"] = build_bag_of_words_scorer(config)
     scored = {name: score_with(scorer, lists) for name, scorer in scorers.items()}
-    scored[RANKER] = relabel(_score_ranker(config, len(lists)), lists)
+    scored[RANKER] = ranked
     per_list = {name: compute_metrics(system, settings.relevant_from) for name, system in scored.items()}
     slices = {name: chosen for name, chosen in slice_lists(lists).items() if name in _SLICES}
     results = _compare(config, per_list, slices)

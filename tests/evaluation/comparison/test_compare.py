@@ -238,6 +238,7 @@ def test_a_run_whose_process_fails_is_a_row_and_is_tried_again(tiny_config, tmp_
     assert [Path(folder).parent.name for folder in ran] == ["a", "b"]
 
 
+@pytest.mark.soak
 def test_a_learning_rate_of_1e3_gives_a_marked_row(tiny_config, tmp_path, ran):
     losses = [{"name": "far", "loss": "softmax_loss", "learning_rates": [1e3]}]
     compare.compare_losses(with_compare(tiny_config, tmp_path / "out", losses=losses, seeds=[1]))
@@ -245,6 +246,7 @@ def test_a_learning_rate_of_1e3_gives_a_marked_row(tiny_config, tmp_path, ran):
     assert "diverged: 1 of 1 runs" in row or "not shown to beat random order" in row
 
 
+@pytest.mark.soak
 def test_one_query_is_told(tiny_config, tmp_path, ran):
     lists = tmp_path / "lists"
     shutil.copytree(tiny_config.data.lists, lists)
