@@ -38,9 +38,11 @@ def better_config(run_config, output):
         writer = csv.writer(file)
         writer.writerow(["query", "document_id", "grade"])
         lists = read_gate_lists(run_config)
-        for one, scored in zip(lists, score_with_version(output / "ranker" / "1", lists), strict=True):
-            worst_last = np.argsort(-scored.scores)
-            writer.writerows((one.query, scored.document_ids[slot], grade) for grade, slot in enumerate(worst_last))
+        scored = zip(lists, score_with_version(output / "ranker" / "1", lists), strict=True)
+        longest = {one.query: own for one, own in sorted(scored, key=lambda pair: len(pair[0].documents))}
+        for query, own in longest.items():  # lists of one query hold the first of the same documents
+            worst_last = np.argsort(-own.scores)
+            writer.writerows((query, own.document_ids[slot], grade) for grade, slot in enumerate(worst_last))
     ranker = read_ranker(output / "run")
     for variable in ranker.row_scorer.head.variables:
         variable.assign(-variable)
