@@ -11,7 +11,7 @@ import pytrec_eval
 
 from tfr_listbert.evaluation.evaluate import evaluate_ranker
 from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
-from tfr_listbert.evaluation.systems import build_baselines, score_with
+from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import Document, InputError, RankedList
 from tfr_listbert.training.ranking import train_ranker
@@ -65,10 +65,10 @@ def test_seen_and_unseen_queries_are_given_apart(run_config):
 
 def test_the_shown_order_is_that_of_positions(run_config):
     lists = list(read_lists(run_config.data.lists, "test"))
-    shown = score_with(build_baselines(run_config, lists)["shown"], lists)
+    shown = score_with(build_baselines(build_bm25(run_config), lists)["shown"], lists)
     assert all((np.diff(one.scores) < 0).all() for one in shown)
     hidden = [dataclasses.replace(lists[0], documents=(dataclasses.replace(lists[0].documents[0], position=0),))]
-    assert "shown" not in build_baselines(run_config, hidden)
+    assert "shown" not in build_baselines(build_bm25(run_config), hidden)
 
 
 def test_judgements_replace_labels_and_what_is_not_judged_counts_nothing(tmp_path):

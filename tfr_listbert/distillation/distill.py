@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,13 @@ from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.comparison.runs import read_outcome, read_scores
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
-from tfr_listbert.evaluation.significance import bootstrap_interval, bootstrap_ratio, holm, paired_randomization_test
+from tfr_listbert.evaluation.significance import (
+    bootstrap_interval,
+    bootstrap_ratio,
+    holm,
+    list_ends,
+    paired_randomization_test,
+)
 from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.models.scoring import score_lists
@@ -81,9 +86,9 @@ def compare_with_teacher(
 
     Returns:
         By system `mean` and `interval`; of all but the undistilled student `p` of no difference from it, of students
-        corrected for their number (Holm); of students
-        `kept` (share of the teacher's mean) and, where the teacher leads the undistilled one significantly, of those
-        distilled `closed` (share of that lead). Shares have an `_interval` at 95 % over queries.
+        corrected for their number (Holm); of students `kept` (share of the teacher's mean) and, where the teacher
+        leads the undistilled one significantly, of those distilled `closed` (share of that lead). Shares have an
+        `_interval` at 95 % over queries.
     """
     teacher, start = values[TEACHER], values.get(undistilled)
     others = [name for name in values if start is not None and name != undistilled]
@@ -93,22 +98,17 @@ def compare_with_teacher(
     has_gap = p_values.get(TEACHER, 1.0) < LEAD_LEVEL and teacher.mean() > start.mean()
     results = {}
     for name, own in values.items():
-        row = {"mean": float(own.mean()), "interval": _list_ends(bootstrap_interval(own, resamples, seed))}
+        row = {"mean": float(own.mean()), "interval": list_ends(bootstrap_interval(own, resamples, seed))}
         if name in p_values:
             row["p"] = p_values[name]
         if name != TEACHER:
             row["kept"] = float(own.mean() / teacher.mean())
-            row["kept_interval"] = _list_ends(bootstrap_ratio(own, teacher, resamples, seed))
+            row["kept_interval"] = list_ends(bootstrap_ratio(own, teacher, resamples, seed))
         if has_gap and name not in (TEACHER, undistilled):
             row["closed"] = float((own - start).mean() / (teacher - start).mean())
-            row["closed_interval"] = _list_ends(bootstrap_ratio(own - start, teacher - start, resamples, seed))
+            row["closed_interval"] = list_ends(bootstrap_ratio(own - start, teacher - start, resamples, seed))
         results[name] = row
     return results
-
-
-def _list_ends(interval: tuple[float, float]) -> list[float | None]:
-    """Returns the ends as JSON can hold them: None where there is none, as of one query."""
-    return [None if math.isnan(end) else end for end in interval]
 
 
 def _describe_run(run: Run | None) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +15,9 @@ import tqdm
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics, summarize_metrics
-from tfr_listbert.evaluation.significance import bootstrap_interval, paired_randomization_test
+from tfr_listbert.evaluation.significance import bootstrap_interval, list_ends, paired_randomization_test
 from tfr_listbert.evaluation.slices import slice_lists
-from tfr_listbert.evaluation.systems import build_bag_of_words_scorer, build_baselines, score_with
+from tfr_listbert.evaluation.systems import build_bag_of_words_scorer, build_baselines, build_bm25, score_with
 from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.models.scoring import score_lists
@@ -57,9 +56,10 @@ def _evaluate(config: Config, folder: Path) -> dict[str, Any]:
     settings = config.evaluate
     lists = judge_as_configured(config, list(read_lists(config.data.lists, settings.split)))
     ranked = relabel(_score_ranker(config, len(lists)), lists)
-    scorers = build_baselines(config, lists)
+    bm25 = build_bm25(config)
+    scorers = build_baselines(bm25, lists)
     if "train" in list_splits(config.data.lists):
-        scorers["bag_of_words"] = build_bag_of_words_scorer(config)
+        scorers["bag_of_words"] = build_bag_of_words_scorer(config, bm25)
     scored = {name: score_with(scorer, lists) for name, scorer in scorers.items()}
     scored[RANKER] = ranked
     per_list = {name: compute_metrics(system, settings.relevant_from) for name, system in scored.items()}
@@ -87,10 +87,9 @@ def _measure(config: Config, table: PerList, ranker: PerList) -> dict[str, Any]:
     """Returns a system's means, its interval, and how the ranker differs from it."""
     resamples, seed = config.evaluate.resamples, config.evaluate.seed
     difference = ranker[SHOWN_METRIC] - table[SHOWN_METRIC]
-    interval = bootstrap_interval(table[SHOWN_METRIC], resamples, seed)
     return {
         **summarize_metrics(table),
-        "interval": [None if math.isnan(end) else end for end in interval],  # of one query there is none
+        "interval": list_ends(bootstrap_interval(table[SHOWN_METRIC], resamples, seed)),
         "ranker_difference": float(difference.mean()),
         "ranker_p": paired_randomization_test(ranker[SHOWN_METRIC], table[SHOWN_METRIC], resamples, seed),
     }

@@ -16,7 +16,7 @@ from tfr_listbert.config import Config
 from tfr_listbert.evaluation.bag_of_words import BagOfWordsRanker
 from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
 from tfr_listbert.evaluation.metrics import compute_metrics
-from tfr_listbert.evaluation.systems import Scorer, score_as_shown, score_at_random, score_with
+from tfr_listbert.evaluation.systems import Scorer, build_bm25_scorer, score_as_shown, score_at_random, score_with
 from tfr_listbert.lists.bm25 import BM25, parse_words
 from tfr_listbert.lists.readers.clicks import ClicksReader
 from tfr_listbert.lists.readers.grading import GRADINGS
@@ -153,7 +153,7 @@ def _compare_rankers(
     rankers: dict[str, Scorer] = {
         "random": score_at_random,
         "shown": score_as_shown,
-        "bm25": lambda one: bm25.score(one.query, [document.document_id for document in one.documents]),
+        "bm25": build_bm25_scorer(bm25),
         "bag_of_words": BagOfWordsRanker(training, bm25).score,
         "oracle": _labels,
     }

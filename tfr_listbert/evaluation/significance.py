@@ -326,6 +326,11 @@ def bootstrap_ratio(
     return float(low), float(high)
 
 
+def list_ends(interval: tuple[float, float]) -> list[float | None]:
+    """Returns the ends of an interval as JSON can hold them: None where there is none, as of one query."""
+    return [None if math.isnan(end) else end for end in interval]
+
+
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Returns p-values adjusted for their number (Holm, 1979), in the order given: reject where one is <= the level.
 

@@ -22,25 +22,26 @@ Scorer = Callable[[RankedList], np.ndarray]
 _BAG_OF_WORDS_LISTS = 10_000  # all are held in memory
 
 
-def build_baselines(config: Config, lists: Sequence[RankedList]) -> dict[str, Scorer]:
+def build_baselines(bm25: BM25, lists: Sequence[RankedList]) -> dict[str, Scorer]:
     """Returns the baselines for `lists` by name: `random`, `bm25` and, where every list has positions, `shown`."""
-    bm25 = build_bm25(config)
-    baselines: dict[str, Scorer] = {
-        "random": score_at_random,
-        "bm25": lambda one: bm25.score(one.query, [document.document_id for document in one.documents]),
-    }
+    baselines = {"random": score_at_random, "bm25": build_bm25_scorer(bm25)}
     if all(document.position > 0 for ranked_list in lists for document in ranked_list.documents):
         baselines["shown"] = score_as_shown
     return baselines
 
 
-def build_bag_of_words_scorer(config: Config) -> Scorer:
+def build_bm25_scorer(bm25: BM25) -> Scorer:
+    """Returns the scorer of `bm25`, which knows all documents that will be asked for."""
+    return lambda one: bm25.score(one.query, [document.document_id for document in one.documents])
+
+
+def build_bag_of_words_scorer(config: Config, bm25: BM25) -> Scorer:
     """Returns what `BagOfWordsRanker` learns from the training lists; of many, from the first 10,000.
 
     Shards hold lists in the order of a hash, so these are a fair sample.
     """
     lists = list(itertools.islice(read_lists(config.data.lists, "train"), _BAG_OF_WORDS_LISTS))
-    return BagOfWordsRanker(lists, build_bm25(config), config.data.bm25.language).score
+    return BagOfWordsRanker(lists, bm25, config.data.bm25.language).score
 
 
 def score_with(scorer: Scorer, lists: Sequence[RankedList]) -> list[ScoredList]:

@@ -13,7 +13,7 @@ from tfr_listbert.evaluation.comparison.plan import Row, Run, Trial, plan_seeds
 from tfr_listbert.evaluation.comparison.runs import Outcome, read_end, read_scores
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
-from tfr_listbert.evaluation.systems import build_baselines, score_with
+from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import RankedList
 
@@ -161,7 +161,7 @@ def _read_run(config: Config, runs: Sequence[Run], lists: Sequence[RankedList]) 
 def score_baselines(config: Config, lists: Sequence[RankedList]) -> list[System]:
     """Returns the baselines that need no training: random order, stemmed BM25, and the shop's where it is known."""
     systems = []
-    for name, scorer in build_baselines(config, lists).items():
+    for name, scorer in build_baselines(build_bm25(config), lists).items():
         scored = score_with(scorer, lists)
         run = SystemRun(0, (), (), scored, compute_metrics(scored, config.evaluate.relevant_from))
         systems.append(System(name, None, (run,)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tfr_listbert.lists.readers.database import quote_name, quote_text
 from tfr_listbert.lists.readers.formats import MAX_ROW_BYTES
@@ -113,26 +113,18 @@ def require_text(name: str, reason: str) -> Rule:
 
 def limit_texts(names: Iterable[str]) -> list[Rule]:
     """Returns rules that texts are not too long; they also make DuckDB look at the encoding of each."""
-    return [
-        Rule(
-            f"{name} is longer than {MAX_ROW_BYTES:,} bytes",
-            f"strlen({build_text(name)}) > {MAX_ROW_BYTES}",
-            build_text(name),
-        )
-        for name in names
-    ]
+    reason = f"is longer than {MAX_ROW_BYTES:,} bytes"
+    return _forbid_texts(names, reason, lambda text: f"strlen({text}) > {MAX_ROW_BYTES}")
 
 
 def forbid_line_breaks(names: Iterable[str]) -> list[Rule]:
     """Returns rules that texts have one line: one of several is mostly of a quote that was not closed."""
-    return [
-        Rule(
-            f"{name} holds a line break; is a quote before it not closed, or not doubled?",
-            f"regexp_matches({build_text(name)}, '[\\r\\n]')",
-            build_text(name),
-        )
-        for name in names
-    ]
+    reason = "holds a line break; is a quote before it not closed, or not doubled?"
+    return _forbid_texts(names, reason, lambda text: f"regexp_matches({text}, '[\\r\\n]')")
+
+
+def _forbid_texts(names: Iterable[str], reason: str, is_broken: Callable[[str], str]) -> list[Rule]:
+    return [Rule(f"{name} {reason}", is_broken(build_text(name)), build_text(name)) for name in names]
 
 
 def require_numbers(names: Iterable[str]) -> list[Rule]:
