@@ -46,7 +46,7 @@ class StudentEncoder:
         packer, towers = student.batcher.packer, student.row_scorer
         strings = tf.TensorSpec([None], tf.string)
         self._encode_queries = tf.function(
-            lambda queries: towers.query_tower(packer.pack_queries(queries)), input_signature=[strings]
+            lambda queries: towers.query_tower(packer.pack_queries(queries)), input_signature=[strings], autograph=False
         )
 
         def encode_documents(*columns: tf.Tensor) -> tf.Tensor:
@@ -54,7 +54,8 @@ class StudentEncoder:
             mask = tf.ones([1, tf.size(columns[0])], tf.bool)
             return towers.document_tower(packer.pack_documents(fields, mask))
 
-        self._encode_documents = tf.function(encode_documents, input_signature=[strings] * len(self.fields))
+        strings = [strings] * len(self.fields)
+        self._encode_documents = tf.function(encode_documents, input_signature=strings, autograph=False)
 
     def encode_queries(self, queries: Sequence[str]) -> np.ndarray:
         """Returns the vector of each query, float32 [B, V]."""

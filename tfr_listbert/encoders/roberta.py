@@ -240,7 +240,7 @@ class _Traces:
         def trace(widths: int, training: bool, first_token_only: bool, has_places: bool):
             call = functools.partial(function, training=training, first_token_only=first_token_only)
             signature = [[matrix] * widths, tf.TensorSpec([2], tf.int32), *[matrix] * has_places]
-            return tf.function(call, input_signature=signature)
+            return tf.function(call, input_signature=signature, autograph=False)
 
         self.get = trace
 

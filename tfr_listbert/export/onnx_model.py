@@ -33,7 +33,7 @@ def write_onnx(ranker: TextRanker, path: Path) -> None:
     specs = [tf.TensorSpec([None, None], tf.int32, TOKENS)]
     specs += [tf.TensorSpec([None], tf.float32, name) for name in ranker.features]
 
-    @tf.function(input_signature=specs)
+    @tf.function(input_signature=specs, autograph=False)
     def score(tokens: tf.Tensor, *columns: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"scores": ranker.score_padded(tokens, dict(zip(ranker.features, columns, strict=True)))}
 

@@ -84,7 +84,9 @@ class TextRanker(tf.Module):
             tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1),
             tf.TensorSpec([None, len(self.features)], tf.float32),
         ]
-        self._score_rows = tf.function(lambda rows, columns: row_scorer(rows, columns), input_signature=specs)
+        self._score_rows = tf.function(
+            lambda rows, columns: row_scorer(rows, columns), input_signature=specs, autograph=False
+        )
 
     def rank_scores(
         self,
@@ -186,7 +188,7 @@ class TextRanker(tf.Module):
           documents without text. TF-Ranking's own parser and signature.
         """
         signatures = {
-            name: tf.function(call).get_concrete_function(
+            name: tf.function(call, autograph=False).get_concrete_function(
                 **{key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in specs.items()}
             )
             for name, (call, specs) in self._list_signatures().items()
@@ -216,7 +218,10 @@ class TextRanker(tf.Module):
         number = tf.io.FixedLenFeature([], tf.float32, float("nan"))
         columns = {**dict.fromkeys(self.fields, text), **dict.fromkeys(self.features, number)}
         signatures = tfr.keras.saved_model.Signatures(self._answer_lists, {QUERY: text}, columns, "mask")
-        return signatures.predict_tf_function().get_concrete_function()
+        predict = signatures.predict_tf_function()
+        # Anew, because converting TF-Ranking's parser for AutoGraph takes 3 s and changes nothing
+        same = tf.function(predict.python_function, input_signature=predict.input_signature, autograph=False)
+        return same.get_concrete_function()
 
     def build_saved_module(self) -> tf.Module:
         """Returns the object to save beside the signatures: their variables and the tokenizer's resource.

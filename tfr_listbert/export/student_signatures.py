@@ -114,13 +114,17 @@ class TextStudent(TextRanker):
     def _trace(self, scorer: TwoTowers) -> None:
         rows = tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)
         dense = tf.TensorSpec([None, None], tf.int32)
-        encode_query = tf.function(lambda tokens: [scorer.query_tower.encode_dense(tokens)], input_signature=[dense])
+        encode_query = tf.function(
+            lambda tokens: [scorer.query_tower.encode_dense(tokens)], input_signature=[dense], autograph=False
+        )
         # A query is a dozen tokens: to put the weights into the form that products want costs more than the products.
         # As constants they are put so once, when the model is loaded; but as constants they are float32.
         concrete = encode_query.get_concrete_function()
         self._encode_query_rows = concrete if self._is_half else convert_variables_to_constants_v2(concrete)
         self._pad_id = scorer.query_tower.encoder.pad_id
-        self._encode_document_rows = tf.function(lambda tokens: scorer.document_tower(tokens), input_signature=[rows])
+        self._encode_document_rows = tf.function(
+            lambda tokens: scorer.document_tower(tokens), input_signature=[rows], autograph=False
+        )
 
     def halve_weights(self) -> None:
         """Rounds the weights to float16, and has them saved so; a query then takes longer than by float32 constants.

@@ -125,6 +125,7 @@ class _ListScorer(tfr.keras.model.Scorer):
     def __init__(self, row_scorer: RowScorer):
         self._row_scorer = row_scorer
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(
         self, context_features: dict[str, tf.Tensor], example_features: dict[str, tf.Tensor], mask: tf.Tensor
     ) -> tf.Tensor:

@@ -28,7 +28,7 @@ class ListScorer:
         self._traces: dict[str, Callable[[dict[str, tf.Tensor]], tf.Tensor]] = {}
 
     def _trace(self, spec: Any) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-        @tf.function(input_signature=[spec])
+        @tf.function(input_signature=[spec], autograph=False)
         def score(batch: dict[str, tf.Tensor]) -> tf.Tensor:
             return score_batch(self._network, batch, seed=tf.zeros([2], tf.int32), training=False)
 

@@ -98,6 +98,7 @@ def build_held_out_dataset(plan: StepPlan, mask: Mask) -> tf.data.Dataset:
 
 
 def _read_steps(read: Callable[[int], np.ndarray], mask: Mask, first: int, last: int) -> tf.data.Dataset:
+    @tf.autograph.experimental.do_not_convert
     def read_step(step: tf.Tensor) -> dict[str, tf.Tensor]:
         tokens = tf.numpy_function(lambda number: read(int(number)).astype(np.int32), [step], tf.int32, stateful=False)
         tokens = tf.ensure_shape(tokens, [None, None])

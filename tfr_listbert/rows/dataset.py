@@ -43,6 +43,7 @@ class RowBatcher:
         """Numeric features that lists must have."""
         return (*self.features, TEACHER_SCORE, IS_JUDGED) if self.has_teacher else self.features
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(
         self, serialized: tf.Tensor, rows: Mapping[str, tf.RaggedTensor] | None = None
     ) -> dict[str, tf.Tensor]:

@@ -227,7 +227,7 @@ def build_evaluation(network: MaskedLM, dataset: tf.data.Dataset) -> Callable[[]
         dataset: batches of `build_held_out_dataset`, at least one of their tokens masked.
     """
 
-    @tf.function(input_signature=[dataset.element_spec])
+    @tf.function(input_signature=[dataset.element_spec], autograph=False)
     def measure(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         logits = network(batch["shown"], batch["is_masked"], training=False)
         labels = tf.boolean_mask(batch["tokens"], batch["is_masked"])
