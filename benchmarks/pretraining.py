@@ -43,10 +43,10 @@ BATCH_TEXTS = 64
 ROUNDS = 7
 ROUND_SECONDS = 10.0
 GOAL = 2.0
+"""How many times the real tokens per second of each peer are aimed at."""
 REASON = """\
 Why the goal is missed where PyTorch groups texts by length: then both compute hardly any padding, and what is left is
 the speed of the same products and passes over memory."""
-"""How many times the real tokens per second of each peer are aimed at."""
 
 Trainer = Callable[[], dict[str, float]]
 """Trains for a round; says how many `real` and `computed` tokens in how many `seconds`."""

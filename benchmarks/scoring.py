@@ -35,11 +35,11 @@ from tfr_listbert.config import Config
 from tfr_listbert.encoders.roberta import resolve_shape
 from tfr_listbert.export.bundle import export_ranker
 from tfr_listbert.export.reload import ReloadedModel
-from tfr_listbert.rows.dataset import RowBatcher, build_dataset
-from tfr_listbert.rows.profile import measure_rows
+from tfr_listbert.rows.dataset import RowBatcher
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import RunCheckpoints
+from tfr_listbert.training.ranking import measure_training_rows
 from tfr_listbert.training.runs import build_batcher, build_run_ranker, open_run
 
 DOCUMENTS = 100
@@ -97,9 +97,8 @@ def export_untrained(config: Config, batcher: RowBatcher) -> Path:
         train=dataclasses.replace(config.train, run=str(EXPORT / "run")),
         export=dataclasses.replace(config.export, output=str(EXPORT), name="ranker", version=1),
     )
-    measured = build_dataset(config.data.lists, "train", batcher, config.evaluate.batch_lists)
-    widths = (config.model.features, config.model.buckets, config.text.row_tokens)
-    ranker = build_run_ranker(config, batcher, open_run(config, lambda: measure_rows(measured, *widths)))
+    profile = open_run(config, lambda: measure_training_rows(config, batcher))
+    ranker = build_run_ranker(config, batcher, profile)
     RunCheckpoints(config.train.run, ranker.row_scorer.list_objects(), tf.keras.optimizers.Adam()).save_best(1)
     with contextlib.redirect_stdout(sys.stderr):
         export_ranker(config)

@@ -34,14 +34,13 @@ from tfr_listbert.config import Config
 from tfr_listbert.encoders.roberta import resolve_shape
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.rows.dataset import RowBatcher, build_dataset, build_step_dataset
-from tfr_listbert.rows.profile import measure_rows
 from tfr_listbert.rows.training_order import TrainingOrder
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
 from tfr_listbert.training.randomness import make_repeatable
-from tfr_listbert.training.ranking import index_training_lists
+from tfr_listbert.training.ranking import index_training_lists, measure_training_rows
 from tfr_listbert.training.runs import build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
 
@@ -132,10 +131,8 @@ def share_lists(config: Config, batcher: RowBatcher, folder: Path) -> tuple[Shar
 
 def build_steps(config: Config, batcher: RowBatcher, batch_lists: int) -> tuple[Callable, Iterator]:
     """Returns this package's own training step, traced, and the batches of its own input pipeline, from shards on."""
-    measured = build_dataset(config.data.lists, "train", batcher, config.evaluate.batch_lists)
-    profile = measure_rows(measured, config.model.features, config.model.buckets, config.text.row_tokens)
     objective = build_objective(build_terms(config.loss), config.train.micro_batch_lists)
-    ranker = build_run_ranker(config, batcher, profile)
+    ranker = build_run_ranker(config, batcher, measure_training_rows(config, batcher))
     model = TrainingModel(ranker.network, objective, config.train.seed, 1.0)
     model.compile(optimizer=build_optimizer(config.train, 10**6))
     dataset = build_step_dataset(index_training_lists(config, batcher), batcher, TrainingOrder(1, 10**3, batch_lists))

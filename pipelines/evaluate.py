@@ -1,4 +1,4 @@
-"""Evaluates a trained ranker beside random order, BM25 and the order that the shop showed.
+"""Evaluates a trained ranker beside random order, BM25, a linear ranker and the order that the shop showed.
 
 Usage: python pipelines/evaluate.py CONFIG.yaml [section.key=value ...]
 

@@ -2,7 +2,8 @@
 
 Usage: python pipelines/export.py CONFIG.yaml [section.key=value ...]
 
-Reads the run folder `train.run`; writes the SavedModel `<export.output>/<export.name>/<version>/`.
+Reads the run folder `train.run`; writes the SavedModel `<export.output>/<export.name>/<version>/`,
+and files for servers to `<export.output>/<export.name>.serving/`.
 """
 
 from tfr_listbert.export.bundle import export_ranker

@@ -1,4 +1,4 @@
-"""A local server with TensorFlow Serving's REST contract, for development and tests. Not for production.
+"""A local server with TensorFlow Serving's REST and gRPC contract, for development and tests. Not for production.
 
 Usage: python serving/local_server.py --model NAME=PATH [--port 8501] [--grpc-port 8500]
 

@@ -46,6 +46,11 @@ def test_null_takes_an_option_of_the_base_away(tmp_path):
     assert config.data.options == {"columns": {"query": "q"}}
 
 
+def test_signs_of_csv_may_be_empty_and_stand_alone(tmp_path):
+    config = read_text(tmp_path, "data: {options: {csv: {quote: }}}", "data.options.csv.delimiter=|")
+    assert config.data.options == {"csv": {"quote": "", "delimiter": "|"}}
+
+
 def test_a_number_in_scientific_notation_is_a_number(tmp_path):
     assert read_text(tmp_path, "train: {learning_rate: 1e-4}").train.learning_rate == 1e-4
 
@@ -53,6 +58,8 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("data: {seed: 1}\ntrain: {seed: 1}\ndata: {}", "`data` stands twice"),
+        ("train: {seed: 1, seed: 2}", "`seed` stands twice"),
         ("train: {epoch: 3}", r"`train.epoch` is not a setting. Did you mean 'epochs'\?"),
         ("trian: {}", r"`trian` is not a setting. Did you mean 'train'\?"),
         ("train: {epochs: many}", "`train.epochs` must be a whole number, got 'many'."),
@@ -69,6 +76,9 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ("data: {list_size: 1}", "`data.list_size` must be >= 2 to rank, got 1."),
         ("data: {fields: title}", "`data.fields` must be a list, got 'title'."),
         ("data: {fields: [label]}", "`data.fields and data.features` may not use a reserved name"),
+        ("data: {fields: [results]}", "`data.fields and data.features` may not use a reserved name"),
+        ("data: {fields: [Größe]}", "must be a name of the letters a to z, digits and _"),
+        ("data: {fields: [class]}", "must be a name of the letters a to z, digits and _"),
         ("data: {features: [Weight]}", "`data.fields and data.features` may not use a reserved name .*, got 'Weight'"),
         ("data: {features: [price, Price]}", "must not repeat a name, upper or lower case"),
         ("data: {bm25: {language: englisch}}", "`data.bm25.language` must be one of .*english.*, got 'englisch'"),

@@ -7,7 +7,7 @@ from tfr_listbert.schema import InputError
 
 
 def write(path, text: str) -> None:
-    with replace_folder(path, "stats.json", "data.lists") as folder:
+    with replace_folder(path, ("stats.json", "*.tfrecord"), "data.lists") as folder:
         (folder / "stats.json").write_text(text)
 
 
@@ -44,7 +44,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_failure_leaves_what_was_there(tmp_path, error):
     write(tmp_path / "lists", "one")
-    with pytest.raises(error), replace_folder(tmp_path / "lists", "stats.json", "data.lists") as folder:
+    with pytest.raises(error), replace_folder(tmp_path / "lists", ("stats.json",), "data.lists") as folder:
         (folder / "stats.json").write_text("two")
         raise error
     assert names(tmp_path) == ["lists"]
@@ -56,7 +56,7 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path):
     (tmp_path / ".lists.partial" / "half").touch()
     (tmp_path / ".lists.previous").mkdir()
     (tmp_path / ".lists.previous" / "stats.json").write_text("one")
-    with pytest.raises(ValueError), replace_folder(tmp_path / "lists", "stats.json", "data.lists"):
+    with pytest.raises(ValueError), replace_folder(tmp_path / "lists", ("stats.json",), "data.lists"):
         raise ValueError
     assert (tmp_path / "lists" / "stats.json").read_text() == "one"  # killed between two renames
     assert names(tmp_path) == ["lists"]
@@ -86,6 +86,22 @@ def test_what_is_not_ours_is_never_replaced(tmp_path, kind):
     with pytest.raises(InputError, match="`data.lists` names .*home, which has other files in it"):
         write(path, "one")
     assert names(tmp_path) == ["home"]
+
+
+def test_a_folder_with_something_of_somebody_else_in_it_is_never_replaced(tmp_path):
+    write(tmp_path / "lists", "one")
+    (tmp_path / "lists" / "ranker").mkdir()
+    with pytest.raises(InputError, match=r"has other files in it \(ranker\)"):
+        write(tmp_path / "lists", "two")
+    assert names(tmp_path / "lists") == ["ranker", "stats.json"]
+
+
+def test_a_folder_that_is_being_written_is_refused_and_comes_to_its_end(tmp_path):
+    with replace_folder(tmp_path / "lists", ("stats.json",), "data.lists") as folder:
+        (folder / "stats.json").write_text("first")
+        with pytest.raises(InputError, match="Another process is writing `data.lists` .*lists; wait for its end"):
+            write(tmp_path / "lists", "second")
+    assert (tmp_path / "lists" / "stats.json").read_text() == "first"
 
 
 def test_a_file_is_replaced_whole_or_stays(tmp_path):

@@ -9,7 +9,7 @@ import tfr_listbert
 
 PACKAGE = pathlib.Path(tfr_listbert.__file__).parent
 BASE = {"schema", "config", "registry", "folders"}
-LEAVES = {"lists", "text", "encoders", "losses", "evaluation.metrics"}
+LEAVES = {"lists", "text", "encoders", "losses", "metrics"}
 ALLOWED = {
     "schema": set(),
     "registry": {"schema"},
@@ -29,10 +29,7 @@ ALLOWED = {
 
 def find_part(module: str) -> str:
     """Returns the part of a module such as `tfr_listbert.lists.elwc`."""
-    path = module.removeprefix("tfr_listbert").removeprefix(".")
-    if path.startswith("evaluation.metrics"):
-        return "evaluation.metrics"
-    return path.split(".")[0]
+    return module.removeprefix("tfr_listbert").removeprefix(".").split(".")[0]
 
 
 def list_imports(path: pathlib.Path) -> set[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import fnmatch
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfr_listbert.schema import InputError
@@ -33,7 +35,25 @@ def _name_beside(path: Path, kind: str) -> Path:
 
 
 @contextlib.contextmanager
-def replace_folder(path: str | Path, marker: str, setting: str) -> Iterator[Path]:
+def lock_folder(folder: Path, message: str) -> Iterator[None]:
+    """Keeps a folder that is there for this process; the lock goes with the process.
+
+    Raises:
+        InputError: with the message, if another process holds it.
+    """
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(message) from None
+        yield
+    finally:
+        os.close(place)
+
+
+@contextlib.contextmanager
+def replace_folder(path: str | Path, names: Sequence[str], setting: str) -> Iterator[Path]:
     """Gives an empty folder beside `path` which takes its place when the `with` block ends well.
 
     After an exception the new folder is removed and the old one, if any, stays as it was. What a killed process left
@@ -41,31 +61,50 @@ def replace_folder(path: str | Path, marker: str, setting: str) -> Iterator[Path
 
     Args:
         path: the folder to make or replace.
-        marker: a file that a folder made here has; a folder without it is somebody else's and never replaced.
+        names: what a folder made here may hold, as patterns of `fnmatch`, first the file that each of them has; a
+            folder with anything else in it is never replaced.
         setting: the setting that names the folder, for messages.
 
     Raises:
-        InputError: if `path` is a file, or a folder that is not empty and has no `marker`, or it cannot be written.
+        InputError: if `path` is a file, or a folder that is not empty and not made here, or it cannot be written, or
+            another process is writing it.
     """
     recover_folder(path)  # a process may have been killed between the two renames below
     path = Path(path).resolve()  # a link stays, and the folder it names is replaced
     partial, previous = _name_beside(path, "partial"), _name_beside(path, "previous")
-    if path.exists() and not (path.is_dir() and ((path / marker).exists() or not any(path.iterdir()))):
-        raise InputError(
-            f"`{setting}` names {path}, which has other files in it; name a new folder, or empty that one."
-        )
-    for leftover in (partial, previous):
-        shutil.rmtree(leftover, ignore_errors=True)
+    _require_ours(path, names, setting)
     try:
-        partial.mkdir(parents=True)
+        partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"`{setting}` names {path}, which cannot be written: {error}.") from None
-    try:
-        yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if path.exists():
-        path.rename(previous)
-    partial.rename(path)
-    shutil.rmtree(previous, ignore_errors=True)
+    with lock_folder(partial, f"Another process is writing `{setting}` {path}; wait for its end."):
+        for leftover in (previous, *partial.iterdir()):
+            _remove(leftover)
+        try:
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        if path.exists():
+            path.rename(previous)
+        partial.rename(path)
+        shutil.rmtree(previous, ignore_errors=True)
+
+
+def _require_ours(path: Path, names: Sequence[str], setting: str) -> None:
+    if not path.exists():
+        return
+    found = sorted(child.name for child in path.iterdir()) if path.is_dir() else [path.name]
+    others = [name for name in found if not path.is_dir() or not any(fnmatch.fnmatch(name, own) for own in names)]
+    if others or (found and names[0] not in found):
+        raise InputError(
+            f"`{setting}` names {path}, which has other files in it ({(others or found)[0]}); name a new folder, or "
+            "empty that one."
+        )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -29,11 +29,17 @@ POSITION = "position"
 RESERVED_NAMES = frozenset(
     {QUERY_ID, QUERY, IS_SEEN, QUERY_COUNT, DOCUMENT_ID, LABEL, WEIGHT, POSITION, "mask", "split"}
 )
-"""Names that no text field and no numeric feature may have."""
+"""Names that no text field and no numeric feature of a list may have."""
 
 # Features of each document of a list that a teacher has scored.
 TEACHER_SCORE = "teacher_score"
 IS_JUDGED = "is_judged"
+
+# Inputs of a served model's signatures, beside the query and its text fields and numeric features.
+NUM_DOCUMENTS = "num_documents"
+TOKENS = "tokens"
+DOCUMENT_IDS = "document_ids"
+RESULTS = "results"
 
 SPLITS = ("train", "validation", "test")
 

@@ -1,1 +1,1 @@
-"""The local server: TensorFlow Serving's REST contract on one development machine. Not for production."""
+"""The local server: TensorFlow Serving's REST and gRPC contract on one development machine. Not for production."""

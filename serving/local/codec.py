@@ -1,6 +1,6 @@
 """JSON bodies <-> tensors, by the rules of TensorFlow Serving's `json_tensor.cc`. Pure functions.
 
-Errors are the `tf.errors` of the status that TensorFlow Serving answers; `app.py` turns them into HTTP codes.
+Errors are the `tf.errors` of the status that TensorFlow Serving answers; `rest.py` turns them into HTTP codes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Widened lists: products that nobody judged, scored by the teacher and unseen by a loss on labels."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -101,6 +102,7 @@ def test_added_products_have_the_bm25_score_of_the_query_unless_the_source_broug
         for one in lists
     ]
     write_shards(given, tmp_path, "train")
+    (tmp_path / "stats.json").write_text(json.dumps({"computes_bm25": is_ours}))
     widener = Widener(replace(data={"lists": str(tmp_path)}, teacher={"bm25_neighbours": 2}))
     wide = widener.widen(given[0])
     own, added = wide.documents[:-2], wide.documents[-2:]

@@ -38,7 +38,7 @@ def test_card_names_inputs_latency_and_label(build):
     assert card.startswith("# ranker, version 7\n")
     assert "`title` (12 tokens), `brand` (4 tokens); numbers `price`, `rating`" in card
     assert "Label: `stable`. It is the first version." in card
-    assert "ndcg_10 0.6123 (95 % interval 0.5000 to 0.7000)" in card
+    assert "ndcg_10 0.6123 (95 % interval 0.5000 – 0.7000)" in card
     assert "- 20 ms: 9\n- 50 ms: 21\n- 100 ms: 39" in card
     assert "has not been evaluated" in card and "force" not in card
     assert "Loss: `softmax_loss`;" in card and "Median of one request of `serving_default`" in card

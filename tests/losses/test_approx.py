@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
 from tfr_listbert.losses.document_noise import gumbel_noise
+from tfr_listbert.metrics import ScoredList, compute_metrics
 
 LABELS = [[0.0, 3.0, 1.0, 0.0, 2.0]]
 SCORES = [[0.9, 0.7, -0.2, 0.1, 0.4]]

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from tfr_listbert.schema import IS_JUDGED, RESERVED_NAMES, TEACHER_SCORE, InputError
+from tfr_listbert.schema import (
+    DOCUMENT_IDS,
+    IS_JUDGED,
+    NUM_DOCUMENTS,
+    RESERVED_NAMES,
+    RESULTS,
+    TEACHER_SCORE,
+    TOKENS,
+    InputError,
+)
 
 
 def require(is_valid: bool, setting: str, rule: str, value: Any) -> None:
@@ -26,10 +37,18 @@ def require_seed(seed: int, setting: str) -> None:
 
 
 def require_names(names: Sequence[str], setting: str) -> None:
-    """Raises the standard error for names that repeat or that lists use themselves; readers fold their case."""
-    reserved = sorted({*RESERVED_NAMES, TEACHER_SCORE, IS_JUDGED})
-    rule = f"may not use a reserved name ({', '.join(reserved)}); give the column another one by the reader's `columns`"
+    """Raises the standard error for names that repeat, or that lists or served models cannot have as an input's.
+
+    Readers fold the case of names. A name in a SavedModel's signature must be one of Python's parameters.
+    """
+    served = {NUM_DOCUMENTS, TOKENS, DOCUMENT_IDS, RESULTS, "self"}
+    reserved = sorted({*RESERVED_NAMES, TEACHER_SCORE, IS_JUDGED, *served})
+    mend = "give the column another one by the reader's `columns`"
     for name in names:
+        rule = f"may not use a reserved name ({', '.join(reserved)}); {mend}"
         require(name.casefold() not in reserved, setting, rule, name)
+        is_plain = re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) and not keyword.iskeyword(name)
+        rule = f"must be a name of the letters a to z, digits and _, since a served model's input has it; {mend}"
+        require(bool(is_plain), setting, rule, name)
     different = {name.casefold() for name in names}
     require(len(different) == len(names), setting, "must not repeat a name, upper or lower case", list(names))

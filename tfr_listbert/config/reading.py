@@ -21,6 +21,18 @@ from tfr_listbert.config.training import HuggingFaceConfig, LossConfig, Pretrain
 from tfr_listbert.schema import InputError
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error; PyYAML drops the first without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Returns the mapping of a node."""
+        keys = [key.value for key, _ in node.value]
+        for place, (key, _) in enumerate(node.value):
+            if key.value in keys[:place]:
+                raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` stands twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """A whole configuration; each script reads the sections that it needs."""
@@ -69,7 +81,8 @@ class Config:
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Returns the config in a YAML file.
 
-    A `null` within `data.options` is as if the option had not been given, so that it takes one of the base away.
+    A `null` within `data.options` is as if the option had not been given, so that it takes one of the base away; but in
+    `csv`, whose characters may be empty, it is the empty text.
 
     Args:
         path: the file; its `base:` names a file, relative to it, whose settings it starts from.
@@ -87,11 +100,11 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     return build_dataclass(Config, values, "")
 
 
-def _drop_nulls(options: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_nulls(options: Mapping[str, Any], name: str = "") -> dict[str, Any]:
     return {
-        key: _drop_nulls(value) if isinstance(value, Mapping) else value
+        key: _drop_nulls(value, key) if isinstance(value, Mapping) else "" if value is None else value
         for key, value in options.items()
-        if value is not None
+        if value is not None or name == "csv"
     }
 
 
@@ -112,7 +125,7 @@ def _read_yaml(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise InputError(f"`base` of {path} leads back to itself: {' -> '.join(map(str, (*seen, path)))}.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except FileNotFoundError:
         raise InputError(f"There is no config file {path}.") from None
     except OSError as error:
@@ -149,6 +162,6 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict):
             raise InputError(f"The override {override!r} goes below `{parent}`, which is not a section.")
     try:
-        place[key] = yaml.safe_load(text)
+        place[key] = text if text in ("|", ">") else yaml.load(text, _Loader)  # a lone sign begins a block of nothing
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"The value of the override {override!r} is not valid YAML; quote it. {error}") from None

@@ -15,16 +15,17 @@ from tfr_listbert.distillation.teacher_scores import score_training_lists
 from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.comparison.runs import read_outcome, read_scores
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
-from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
 from tfr_listbert.evaluation.significance import (
     bootstrap_interval,
     bootstrap_ratio,
+    format_interval,
     holm,
     list_ends,
     paired_randomization_test,
 )
 from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
@@ -140,14 +141,10 @@ def format_table(results: Mapping[str, Mapping[str, Any]], config: Config) -> st
 def _format_cells(row: Mapping[str, Any]) -> list[str]:
     if "mean" not in row:
         return ["", "diverged at every rate", *[""] * 7]
-    cells = [f"{row['rate']:g}" if "rate" in row else "", f"{row['mean']:.4f}", _format(row["interval"], 4)]
+    cells = [f"{row['rate']:g}" if "rate" in row else "", f"{row['mean']:.4f}", format_interval(row["interval"])]
     for share in ("kept", "closed"):
-        cells += [f"{row[share]:.1%}", _format(row[f"{share}_interval"], 3)] if share in row else ["", ""]
+        cells += [f"{row[share]:.1%}", format_interval(row[f"{share}_interval"], ".3f")] if share in row else ["", ""]
     return [*cells, f"{row['p']:.4f}" if "p" in row else "", row.get("run", "")]
-
-
-def _format(interval: Sequence[float | None], digits: int) -> str:
-    return "–" if None in interval else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
 
 
 def _write(folder: Path, results: Mapping[str, Any], table: str) -> None:

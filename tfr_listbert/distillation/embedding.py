@@ -24,6 +24,7 @@ from tfr_listbert.lists.readers.formats import CSVFormat
 from tfr_listbert.schema import Document, InputError
 
 _RECALL_QUERIES = 500
+_NAMES = (VECTORS_FILE, "vectors-*.npy", "hashes-*.npy", "ids-*.json", "opensearch", "elasticsearch", "faiss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,7 @@ def embed_documents(config: Config) -> Embedded:
     before = _read_before(settings.output)
     is_alike = before is not None and (before.model, before.dtype) == (encoder.version, settings.dtype)
     reuse = _Reuse(encoder, before if is_alike else None, settings.batch_documents)
-    with replace_folder(settings.output, VECTORS_FILE, "vectors.output") as folder:
+    with replace_folder(settings.output, _NAMES, "vectors.output") as folder:
         writer = VectorWriter(folder, encoder.version, settings.dtype, encoder.vector_size)
         progress = tqdm.tqdm(desc="embed", unit="document", mininterval=2)
         while part := list(itertools.islice(documents, settings.shard_documents)):
@@ -69,6 +70,8 @@ def embed_documents(config: Config) -> Embedded:
             progress.update(len(part))
         writer.close()
         stored = read_vectors(folder)
+        if not stored.count:  # bulk files of none would delete all that the last ones have put into an index
+            raise InputError(f"`vectors.catalogue` {settings.catalogue} has no products; nothing is written.")
         removed = sorted(set(before.read_ids()) - set(stored.read_ids())) if before else []
         _write_formats(config, stored, removed, encoder, queries)
     embedded = Embedded(read_vectors(settings.output), reuse.encoded, reuse.kept, len(removed))

@@ -15,11 +15,16 @@ from tfr_listbert.config import Config
 from tfr_listbert.distillation.widening import build_widening
 from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import build_elwc, list_shards, read_lists
-from tfr_listbert.lists.scored import SPLIT, name_shard, require_same_manifest, write_manifest
 from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.schema import TEACHER_SCORE, Document, InputError, RankedList
 from tfr_listbert.training.runs import Ranker, read_ranker
-from tfr_listbert.training.scored_lists import build_manifest
+from tfr_listbert.training.scored_lists import (
+    SPLIT,
+    build_manifest,
+    name_shard,
+    require_same_manifest,
+    write_manifest,
+)
 
 
 def score_training_lists(config: Config) -> None:

@@ -7,6 +7,7 @@ says how much of a negative each is (`margin_mse_loss`, `min_margin`).
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.lists.bm25 import BM25
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.preparation import BM25_FEATURE
+from tfr_listbert.lists.statistics import COMPUTES_BM25, STATISTICS_FILE
 from tfr_listbert.schema import IS_JUDGED, Document, RankedList
 
 Finder = Callable[[str], np.ndarray]
@@ -54,12 +56,12 @@ class Widener:
             InputError: if there are no training lists, or `teacher.student` is not the run folder of a student.
         """
         settings = config.teacher
-        self._products, sample = _read_products(config.data.lists)
+        self._products = _read_products(config.data.lists)
         texts = {one.document_id: " ".join(one.fields.values()) for one in self._products}
         bm25 = config.data.bm25
         self._bm25 = BM25(texts, bm25.language, bm25.k1, bm25.b)
         self._ids = list(texts)
-        self._computes_bm25 = _is_ours(self._bm25, sample)
+        self._computes_bm25 = _computes_bm25(Path(config.data.lists))
         self._finders: list[tuple[Finder, int]] = []
         if settings.bm25_neighbours:
             self._finders.append((self._score_by_bm25, settings.bm25_neighbours))
@@ -95,21 +97,19 @@ class Widener:
         ]
 
 
-def _read_products(folder: str | Path) -> tuple[list[Document], RankedList]:
-    """Returns the products of the training lists by their ids, and a list."""
+def _read_products(folder: str | Path) -> list[Document]:
+    """Returns the products of the training lists by their ids."""
     found: dict[str, Document] = {}
-    sample = None
-    for sample in read_lists(folder, "train"):
-        for document in sample.documents:
+    for ranked_list in read_lists(folder, "train"):
+        for document in ranked_list.documents:
             found.setdefault(document.document_id, document)
-    return [found[document_id] for document_id in sorted(found)], sample
+    return [found[document_id] for document_id in sorted(found)]
 
 
-def _is_ours(bm25: BM25, sample: RankedList) -> bool:
-    """Says whether the feature `bm25` of a list is what `prepare_data` computes, about: it has seen all splits."""
-    stored = [document.features.get(BM25_FEATURE, math.nan) for document in sample.documents]
-    own = bm25.score(sample.query, [document.document_id for document in sample.documents])
-    return bool(np.allclose(stored, own, rtol=0.1, atol=0.1))
+def _computes_bm25(folder: Path) -> bool:
+    """Says whether `prepare_data` computed the feature `bm25` of the lists; their source may have brought its own."""
+    path = folder / STATISTICS_FILE
+    return path.exists() and json.loads(path.read_text(encoding="utf-8")).get(COMPUTES_BM25, False)
 
 
 def _build_nearest(run: str, products: Sequence[Document]) -> Finder:

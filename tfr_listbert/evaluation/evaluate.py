@@ -14,12 +14,17 @@ import tqdm
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
-from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics, summarize_metrics
-from tfr_listbert.evaluation.significance import bootstrap_interval, list_ends, paired_randomization_test
+from tfr_listbert.evaluation.significance import (
+    bootstrap_interval,
+    format_interval,
+    list_ends,
+    paired_randomization_test,
+)
 from tfr_listbert.evaluation.slices import slice_lists
 from tfr_listbert.evaluation.systems import build_bag_of_words_scorer, build_baselines, build_bm25, score_with
 from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
+from tfr_listbert.metrics import ScoredList, compute_metrics, summarize_metrics
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
@@ -45,7 +50,7 @@ def evaluate_ranker(config: Config) -> None:
         InputError: if run, lists or judgements are missing or do not fit, or `evaluate.output` holds something else.
     """
     output = Path(config.evaluate.output or Path(config.train.run) / "evaluation" / config.evaluate.split)
-    with replace_folder(output, RUN_FILE, "evaluate.output") as folder:
+    with replace_folder(output, (RUN_FILE, "metrics.json", "per_query.csv"), "evaluate.output") as folder:
         results = _evaluate(config, folder)
     print(format_results(results))
     print(f"Wrote metrics.json, per_query.csv and {RUN_FILE} to {output}.")
@@ -104,11 +109,10 @@ def format_results(results: Mapping[str, Any]) -> str:
             f"{results['split']}, {_SLICES[name]}: {any_system['lists']} lists, "
             f"{any_system['lists_without_relevant']} of them without a relevant document (these count 0)"
         )
-        lines.append(f"  {'system':12} {'NDCG@10':>8} {'95 % interval':>16} {'ranker better by':>17} {'p':>7}")
+        lines.append(f"  {'system':12} {'NDCG@10':>8} {'95 % interval':>17} {'ranker better by':>17} {'p':>7}")
         for system, row in systems.items():
-            interval = "–" if None in row["interval"] else "{:.4f}-{:.4f}".format(*row["interval"])
             against = "" if system == RANKER else f" {row['ranker_difference']:>+17.4f} {row['ranker_p']:>7.4f}"
-            lines.append(f"  {system:12} {row[SHOWN_METRIC]:>8.4f} {interval:>16}{against}")
+            lines.append(f"  {system:12} {row[SHOWN_METRIC]:>8.4f} {format_interval(row['interval']):>17}{against}")
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tfr_listbert.config import Config
-from tfr_listbert.evaluation.metrics import ScoredList
+from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import InputError, RankedList, fold_query
 
 COLUMNS = ("query", "document_id", "grade")

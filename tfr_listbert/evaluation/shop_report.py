@@ -15,7 +15,6 @@ import scipy.stats
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.bag_of_words import BagOfWordsRanker
 from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
-from tfr_listbert.evaluation.metrics import compute_metrics
 from tfr_listbert.evaluation.systems import Scorer, build_bm25_scorer, score_as_shown, score_at_random, score_with
 from tfr_listbert.lists.bm25 import BM25, parse_words
 from tfr_listbert.lists.readers.clicks import ClicksReader
@@ -24,6 +23,7 @@ from tfr_listbert.lists.readers.request import ReadRequest
 from tfr_listbert.lists.rejections import Rejections
 from tfr_listbert.lists.shop.files import CATALOGUE_FILE, GRADES_FILE, LOG_FILE, write_shop
 from tfr_listbert.lists.shop.simulation import TEST_WINDOW, TRAINING_WINDOW, simulate
+from tfr_listbert.metrics import compute_metrics
 from tfr_listbert.schema import Document, RankedList, fold_query
 
 REPORT_FILE = "report.json"

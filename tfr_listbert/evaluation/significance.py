@@ -331,6 +331,15 @@ def list_ends(interval: tuple[float, float]) -> list[float | None]:
     return [None if math.isnan(end) else end for end in interval]
 
 
+def format_interval(ends: Sequence[float | None], form: str = ".4f") -> str:
+    """Returns both ends, or a dash where there are none, as of one query.
+
+    >>> format_interval((0.25, 0.5)), format_interval((math.nan, math.nan)), format_interval([None, None])
+    ('0.2500 – 0.5000', '–', '–')
+    """
+    return "–" if None in ends or math.isnan(ends[0]) else " – ".join(f"{end:{form}}" for end in ends)
+
+
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Returns p-values adjusted for their number (Holm, 1979), in the order given: reject where one is <= the level.
 

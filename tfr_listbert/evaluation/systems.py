@@ -11,9 +11,9 @@ import numpy as np
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.bag_of_words import BagOfWordsRanker
-from tfr_listbert.evaluation.metrics import ScoredList
 from tfr_listbert.lists.bm25 import BM25
 from tfr_listbert.lists.elwc import list_splits, read_lists
+from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import Document, RankedList
 
 Scorer = Callable[[RankedList], np.ndarray]
@@ -46,15 +46,7 @@ def build_bag_of_words_scorer(config: Config, bm25: BM25) -> Scorer:
 
 def score_with(scorer: Scorer, lists: Sequence[RankedList]) -> list[ScoredList]:
     """Returns `lists` with the scores of `scorer`."""
-    return [
-        ScoredList(
-            query_id=ranked_list.query_id,
-            document_ids=[document.document_id for document in ranked_list.documents],
-            labels=np.array([document.label for document in ranked_list.documents], np.float32),
-            scores=scorer(ranked_list),
-        )
-        for ranked_list in lists
-    ]
+    return [ScoredList.build(one, scorer(one)) for one in lists]
 
 
 def score_at_random(ranked_list: RankedList) -> np.ndarray:

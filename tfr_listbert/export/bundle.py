@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
 import os
 import shutil
@@ -32,6 +31,7 @@ from tfr_listbert.export.student import StudentRequestBuilder, build_text_studen
 from tfr_listbert.export.student_signatures import TextStudent
 from tfr_listbert.export.trial import Trial, require_answers, run_trial
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write_warmup_file
+from tfr_listbert.folders import lock_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.schema import InputError, RankedList
 from tfr_listbert.training.runs import Ranker, read_ranker
@@ -73,23 +73,9 @@ def export_ranker(config: Config) -> None:
             does not score as the checkpoint does.
     """
     base = Path(config.export.output) / config.export.name
-    with _lock(base):
-        _export(config, base)
-
-
-@contextlib.contextmanager
-def _lock(base: Path) -> Iterator[None]:
-    """Keeps two exports from taking one version and each other's labels; the lock goes with the process."""
     base.mkdir(parents=True, exist_ok=True)
-    place = os.open(base, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"Another export to {base} is running; wait for its end, or set `export.name`.") from None
-        yield
-    finally:
-        os.close(place)
+    with lock_folder(base, f"Another export to {base} is running; wait for its end, or set `export.name`."):
+        _export(config, base)
 
 
 def _export(config: Config, base: Path) -> None:
@@ -120,7 +106,7 @@ def _export(config: Config, base: Path) -> None:
     else:
         labels = labels.add(version, decision.is_stable) if labels else Labels(version, version)
     write_deployment(deployment, config.export.name, labels, bundle.seconds, bundle.mebibytes)
-    print("\n".join([_describe(config, base / str(version), bundle, decision), *notes]))
+    print("\n".join([_describe(base / str(version), bundle, decision), *notes]))
 
 
 def _write_with_options(
@@ -144,7 +130,7 @@ def _write_with_options(
     return bundle, notes
 
 
-def _describe(config: Config, folder: Path, bundle: Bundle, decision: Decision) -> str:
+def _describe(folder: Path, bundle: Bundle, decision: Decision) -> str:
     label = "stable and canary" if decision.is_stable else "canary"
     forced = " Forced." if decision.is_forced else ""
     return (

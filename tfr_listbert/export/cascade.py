@@ -8,9 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfr_listbert.export.signatures import Signature, TextRanker, require_as_many
-from tfr_listbert.export.student_signatures import DOCUMENT_IDS, TextStudent, VectorTable
+from tfr_listbert.export.student_signatures import TextStudent, VectorTable
 from tfr_listbert.models.student import TwoTowers
-from tfr_listbert.schema import PADDING_SCORE, QUERY
+from tfr_listbert.schema import DOCUMENT_IDS, PADDING_SCORE, QUERY
 from tfr_listbert.text.packing import RowPacker
 
 
@@ -41,9 +41,6 @@ class TextCascade(TextStudent):
             table: see there; with it there is `cascade_ids`, too.
             results: see there.
             documents: how many documents of each list the teacher ranks anew.
-
-        Raises:
-            InputError: if a field or feature has the name of another input of a signature.
         """
         own = (*fields, *(name for name in teacher.fields if name not in fields))
         super().__init__(packer, towers, own, table, results, teacher.features)

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config
-from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
-from tfr_listbert.export.gate import GATE_METRIC, attach_scores
+from tfr_listbert.export.gate import GATE_METRIC
 from tfr_listbert.export.requests import RequestBuilder, ServedRequest
-from tfr_listbert.export.signatures import NUM_DOCUMENTS, TextRanker
-from tfr_listbert.schema import QUERY, RankedList
+from tfr_listbert.export.signatures import TextRanker
+from tfr_listbert.metrics import ScoredList, compute_metrics
+from tfr_listbert.schema import NUM_DOCUMENTS, QUERY, RankedList
 
 
 def score_request(ranker: TextRanker, request: ServedRequest) -> np.ndarray:
@@ -26,7 +26,7 @@ def score_request(ranker: TextRanker, request: ServedRequest) -> np.ndarray:
 
 def score_in_memory(ranker: TextRanker, builder: RequestBuilder, lists: Sequence[RankedList]) -> list[ScoredList]:
     """Returns lists with the scores of a ranker in memory."""
-    return [attach_scores(one, score_request(ranker, builder.ask("", "rank_n", [one]))[0]) for one in lists]
+    return [ScoredList.build(one, score_request(ranker, builder.ask("", "rank_n", [one]))[0]) for one in lists]
 
 
 def describe_difference(what: str, config: Config, before: Sequence[ScoredList], after: Sequence[ScoredList]) -> str:

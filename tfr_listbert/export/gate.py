@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.judgements import judge_as_configured
-from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
 from tfr_listbert.evaluation.significance import bootstrap_interval, paired_randomization_test
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.signatures import PROTO_SIGNATURE
 from tfr_listbert.lists.elwc import build_elwc, list_splits, read_lists
+from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.schema import RankedList
 
 GATE_METRIC = "ndcg_10"
@@ -104,15 +104,8 @@ def score_with_version(folder: Path, lists: Sequence[RankedList]) -> list[Scored
             batch = lists[start : start + _BATCH_LISTS]
             protos = [build_elwc(one).SerializeToString() for one in batch]
             rows = model.ask(PROTO_SIGNATURE, {"inputs": protos})["scores"]
-            scored += [attach_scores(one, row) for one, row in zip(batch, rows, strict=True)]
+            scored += [ScoredList.build(one, row) for one, row in zip(batch, rows, strict=True)]
     return scored
-
-
-def attach_scores(ranked_list: RankedList, scores: np.ndarray) -> ScoredList:
-    """Returns a list with its scores, the first of `scores` [slots]."""
-    labels = np.array([document.label for document in ranked_list.documents], np.float32)
-    ids = [document.document_id for document in ranked_list.documents]
-    return ScoredList(ranked_list.query_id, ids, labels, scores[: len(ids)])
 
 
 def _measure(folder: Path, lists: Sequence[RankedList], config: Config) -> np.ndarray:

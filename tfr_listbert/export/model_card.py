@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tfr_listbert.config import Config, read_config
+from tfr_listbert.evaluation.significance import format_interval
 from tfr_listbert.export.gate import GATE_METRIC, Decision
 from tfr_listbert.export.requests import RequestBuilder
+from tfr_listbert.lists.statistics import STATISTICS_FILE
 
 CARD_FILE = "model_card.md"
 
@@ -137,7 +139,7 @@ def _format_loss(loss: str, options: Mapping[str, Any]) -> str:
 
 def _read_counts(lists: Path) -> str:
     try:
-        splits = json.loads((lists / "stats.json").read_text(encoding="utf-8"))["splits"]
+        splits = json.loads((lists / STATISTICS_FILE).read_text(encoding="utf-8"))["splits"]
         counts = ", ".join(f"{split} {values['lists']}" for split, values in splits.items())
     except (OSError, ValueError, KeyError, TypeError):
         return ""
@@ -150,10 +152,9 @@ def _describe_quality(config: Config, decision: Decision) -> str:
     if decision.is_forced:
         lines.append("**It is stable only because `export.force` was set.**")
     if decision.measured is not None:
-        low, high = decision.measured.interval
         lines.append(
             f"\nThis file, scored on {decision.measured.lists} {config.evaluate.split} lists: {GATE_METRIC} "
-            f"{decision.measured.mean:.4f} (95 % interval {low:.4f} to {high:.4f})."
+            f"{decision.measured.mean:.4f} (95 % interval {format_interval(decision.measured.interval)})."
         )
     table = _read_table(config)
     return (
@@ -176,8 +177,8 @@ def _read_table(config: Config) -> str:
 
 
 def _format_row(name: str, system: str, row: Mapping[str, Any]) -> str:
-    low, high = row["interval"]
-    return f"| {name} | {system} | {row['lists']} | {row['ndcg_10']:.4f} | {low:.4f} to {high:.4f} | {row['mrr']:.4f} |"
+    interval = format_interval(row["interval"])
+    return f"| {name} | {system} | {row['lists']} | {row['ndcg_10']:.4f} | {interval} | {row['mrr']:.4f} |"
 
 
 def _describe_latency(signature: str, seconds: Mapping[int, float]) -> str:

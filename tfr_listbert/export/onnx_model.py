@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfr_listbert.evaluation.metrics import ScoredList
-from tfr_listbert.export.gate import attach_scores
 from tfr_listbert.export.requests import RequestBuilder
-from tfr_listbert.export.signatures import TOKENS, TextRanker
-from tfr_listbert.schema import QUERY, InputError, RankedList
+from tfr_listbert.export.signatures import TextRanker
+from tfr_listbert.metrics import ScoredList
+from tfr_listbert.schema import QUERY, TOKENS, InputError, RankedList
 
 ONNX_FILE = "score_tokens.onnx"
 
@@ -54,5 +53,5 @@ def score_with_onnx(
         tokens = ranker.pack(tf.constant(inputs[QUERY]), fields)
         features = {name: np.array(inputs[name][0], np.float32) for name in ranker.features}
         (scores,) = session.run(["scores"], {TOKENS: tokens.numpy(), **features})
-        scored.append(attach_scores(one, scores))
+        scored.append(ScoredList.build(one, scores))
     return scored

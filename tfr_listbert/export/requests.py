@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, NUM_DOCUMENTS, PROTO_SIGNATURE, TEXT_SIGNATURES, TOKENS
+from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, PROTO_SIGNATURE, TEXT_SIGNATURES
 from tfr_listbert.lists.elwc import build_elwc
-from tfr_listbert.schema import QUERY, Document, RankedList
+from tfr_listbert.schema import NUM_DOCUMENTS, QUERY, TOKENS, Document, RankedList
 
 SAMPLE_LISTS = 40
 """Lists of the shop from which requests are made."""

@@ -11,11 +11,8 @@ import tensorflow as tf
 import tensorflow_ranking as tfr
 
 from tfr_listbert.export.half_weights import HalfWeight, round_weights
-from tfr_listbert.schema import PADDING_SCORE, QUERY, InputError
+from tfr_listbert.schema import NUM_DOCUMENTS, PADDING_SCORE, QUERY, TOKENS
 from tfr_listbert.text.packing import RowPacker
-
-NUM_DOCUMENTS = "num_documents"
-TOKENS = "tokens"
 
 DEFAULT_SIGNATURE = "serving_default"
 PROTO_SIGNATURE = "predict"
@@ -51,7 +48,6 @@ class TextRanker(tf.Module):
         fields: Sequence[str],
         features: Sequence[str],
         row_tokens: int,
-        taken: Sequence[str] = (QUERY, NUM_DOCUMENTS, TOKENS),
     ):
         """Puts the parts together.
 
@@ -61,15 +57,8 @@ class TextRanker(tf.Module):
             fields: names of the text fields that `packer` reads.
             features: names of the numeric features of `row_scorer`, in its order.
             row_tokens: most tokens that a row may have.
-            taken: names of the other inputs of its signatures.
-
-        Raises:
-            InputError: if a field or feature has the name of another input of a signature.
         """
         super().__init__(name="text_ranker")
-        clashes = sorted({*taken} & {*fields, *features})
-        if clashes:
-            raise InputError(f"A served field or feature may not be called {clashes[0]!r}: rename it in `data`.")
         self._packer = packer
         self.fields = tuple(fields)
         self.features = tuple(features)

@@ -12,9 +12,10 @@ from tfr_listbert.config import Config, read_config
 from tfr_listbert.distillation.embedding import hash_text
 from tfr_listbert.distillation.vectors import read_vectors
 from tfr_listbert.export.difference import describe_difference
-from tfr_listbert.export.gate import attach_scores, read_gate_lists
+from tfr_listbert.export.gate import read_gate_lists
 from tfr_listbert.export.signatures import TextRanker
 from tfr_listbert.export.student_signatures import TextStudent
+from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import Document, InputError, RankedList
 
 SWAP_TOLERANCE = 1e-5
@@ -49,7 +50,9 @@ def check_stored_order(config: Config, ranker: TextRanker) -> list[str]:
     counts = [sum(len(one.documents) for one in part) for part in (lists, asked)]
     about = f"{counts[0]} of {counts[1]} documents of the {config.evaluate.split} lists are stored with this text"
     if config.export.float16 or stored.dtype == "float16":
-        before, after = ([attach_scores(*pair) for pair in zip(lists, part, strict=True)] for part in (afresh, by_id))
+        before, after = (
+            [ScoredList.build(*pair) for pair in zip(lists, part, strict=True)] for part in (afresh, by_id)
+        )
         changed = sum(swap > SWAP_TOLERANCE for swap in swaps)
         difference = describe_difference("rank_ids in float16", config, before, after)
         return [f"{difference} The order of {changed} lists changes, by scores up to {max(swaps):.1e} apart; {about}."]

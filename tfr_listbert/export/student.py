@@ -11,8 +11,8 @@ from tfr_listbert.distillation.vectors import read_vectors
 from tfr_listbert.export.cascade import TextCascade
 from tfr_listbert.export.requests import RequestBuilder, ServedRequest
 from tfr_listbert.export.signatures import TextRanker
-from tfr_listbert.export.student_signatures import DOCUMENT_IDS, RESULTS, TextStudent, VectorTable
-from tfr_listbert.schema import QUERY, RankedList
+from tfr_listbert.export.student_signatures import TextStudent, VectorTable
+from tfr_listbert.schema import DOCUMENT_IDS, QUERY, RESULTS, RankedList
 from tfr_listbert.training.runs import Ranker, compute_version
 
 

@@ -12,13 +12,10 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tfr_listbert.export.half_weights import HalfWeight
-from tfr_listbert.export.signatures import NUM_DOCUMENTS, Signature, TextRanker, require_as_many
+from tfr_listbert.export.signatures import Signature, TextRanker, require_as_many
 from tfr_listbert.models.student import TwoTowers
-from tfr_listbert.schema import PADDING_SCORE, QUERY, InputError
+from tfr_listbert.schema import DOCUMENT_IDS, PADDING_SCORE, QUERY, RESULTS, InputError
 from tfr_listbert.text.packing import RowPacker
-
-DOCUMENT_IDS = "document_ids"
-RESULTS = "results"
 
 UNKNOWN_SCORE = PADDING_SCORE / 2
 """Score of an id without a vector: below any real document, above padding."""
@@ -98,11 +95,8 @@ class TextStudent(TextRanker):
             table: stored vectors of the same towers; without them there is no `rank_ids` and no `search`.
             results: documents that `search` finds where a request does not say.
             features: names of numeric features that its signatures on text take; it reads none of them itself.
-
-        Raises:
-            InputError: if a field has the name of another input of a signature.
         """
-        super().__init__(packer, towers, fields, features, 0, taken=(QUERY, NUM_DOCUMENTS, DOCUMENT_IDS, RESULTS))
+        super().__init__(packer, towers, fields, features, 0)
         self._table = table
         self._results = results
 

@@ -69,8 +69,8 @@ def write_warmup_file(path: str | Path, model: str, requests: Iterable[ServedReq
 
 def read_dtypes(signature: tf.types.experimental.ConcreteFunction) -> dict[str, tf.DType]:
     """Returns the type of each input of a signature by name."""
-    specs = tf.nest.flatten(signature.structured_input_signature)
-    return {spec.name: spec.dtype for spec in specs}
+    positional, named = signature.structured_input_signature  # names of specs have lost their capitals
+    return {name: spec.dtype for name, spec in named.items()} | {spec.name: spec.dtype for spec in positional}
 
 
 def _build_proto(model: str, request: ServedRequest, dtypes: Mapping[str, tf.DType]) -> PredictRequest:

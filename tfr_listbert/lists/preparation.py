@@ -23,12 +23,13 @@ from tfr_listbert.lists.readers.request import Reader, ReadRequest, Step
 from tfr_listbert.lists.rejections import Rejections
 from tfr_listbert.lists.selection import Selection
 from tfr_listbert.lists.splits import QuerySet, Splitter, mark_seen
-from tfr_listbert.lists.statistics import STATISTICS_FILE, SplitStatistics, format_summary
+from tfr_listbert.lists.statistics import COMPUTES_BM25, STATISTICS_FILE, SplitStatistics, format_summary
 from tfr_listbert.registry import READERS
 from tfr_listbert.schema import SPLITS, Document, InputError, RankedList
 
 BM25_FEATURE = "bm25"
 REJECTED_FILE = "rejected.csv"
+_NAMES = (STATISTICS_FILE, REJECTED_FILE, *(f"{split}-*.tfrecord" for split in SPLITS), "tokens-*", ".tokens-*")
 
 
 def prepare_data(config: Config) -> None:
@@ -44,7 +45,7 @@ def prepare_data(config: Config) -> None:
     """
     data = config.data
     reader = build_dataclass(READERS.get(data.reader, "data.reader"), data.options, "data.options")
-    with replace_folder(data.lists, STATISTICS_FILE, "data.lists") as folder:
+    with replace_folder(data.lists, _NAMES, "data.lists") as folder:
         statistics = _write_lists(data, reader, folder, folder / "scratch")
         shutil.rmtree(folder / "scratch")
         (folder / STATISTICS_FILE).write_text(json.dumps(statistics, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -75,6 +76,7 @@ def _write_lists(data: DataConfig, reader: Reader, folder: Path, scratch: Path) 
         "inputs": rejections.inputs,
         "passed_over": request.passed_over,
         "steps": [dataclasses.asdict(step) for step in steps],
+        COMPUTES_BM25: bool(passage.texts),
         "splits": _write_splits(data, passage, folder, scratch),
     }
 

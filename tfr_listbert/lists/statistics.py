@@ -11,6 +11,8 @@ from tfr_listbert.lists.splits import QuerySet
 from tfr_listbert.schema import Document, RankedList
 
 STATISTICS_FILE = "stats.json"
+COMPUTES_BM25 = "computes_bm25"
+"""Its key that says whether the feature `bm25` was computed, and not brought by the source."""
 """File in a folder of lists that holds their statistics."""
 
 

@@ -23,7 +23,7 @@ class ApproxLoss(RankingLoss):
     It rewards distance before order: 1 / log2(1 + rank) is convex, so scores far apart in a random order have an NDCG
     21 % (7 documents) to 24 % (30) above that of equal scores, which all have the middle rank. A network that starts
     with nearly equal scores first spreads them, whichever way is quickest, and hardly moves documents that are far
-    apart. Only a temperature far above the distances that it reaches keeps it from that (README, "Compare losses").
+    apart. Only a temperature far above the distances that it reaches keeps it from that (benchmarks/LOSSES.md).
 
     Attributes:
         temperature: the paper's 1/α. TF-Ranking's default 0.1 is α = 10; allRank, on which the paper builds, has α = 1,

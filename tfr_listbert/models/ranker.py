@@ -41,8 +41,8 @@ class FeatureStatistics(tf.keras.layers.Layer):
 class RowScorer(tf.keras.layers.Layer):
     """Scores token rows, each as if it were alone; training and every export score through this layer.
 
-    Rows are sorted into widths, padded to them and encoded width by width: no row is computed for an empty slot of a
-    list, and little for padding.
+    Rows are sorted into widths and padded to them: no row is computed for an empty slot of a list, and little for
+    padding.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Token rows of any number and length to vectors, width by width, and in as little memory as one likes."""
+"""Token rows of any number and length to vectors, sorted by width, and in as little memory as one likes."""
 
 from __future__ import annotations
 

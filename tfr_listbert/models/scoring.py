@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfr_listbert.evaluation.metrics import ScoredList
+from tfr_listbert.metrics import ScoredList
 
 ROW_INPUTS = ("tokens", "query_tokens", "features", "mask")
 """What models take of a batch; `query_tokens` is in those of a student alone."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,17 +104,18 @@ def _load_lists(config: Config, request: ReadRequest, database: Database, exclud
     fields, pair_label = config.text.fields, config.pretrain.pair_label
     list_shards(config.data.lists, "train", [field.name for field in fields])
     paths = {name: request.folder / f"{name}.jsonl" for name in ("documents", "queries")}
-    with paths["documents"].open("w") as documents, paths["queries"].open("w") as queries:
+    with contextlib.ExitStack() as stack:
+        documents, queries = (stack.enter_context(path.open("w", encoding="utf-8")) for path in paths.values())
         for ranked_list in tqdm(read_lists(config.data.lists, "train"), desc="reading lists", unit=" lists"):
             query = {"query": ranked_list.query, "count": ranked_list.query_count or None}
-            queries.write(json.dumps(query) + "\n")
+            queries.write(_to_line(query))
             has_pairs = pair_label is not None and hash_query(ranked_list.query) not in excluded
             for document in ranked_list.documents:
                 values = {field.name: document.fields.get(field.name, "").strip() for field in fields}
                 if any(values.values()):
-                    documents.write(json.dumps({QUERY: "", **values}) + "\n")
+                    documents.write(_to_line({QUERY: "", **values}))
                     if has_pairs and document.label >= np.float32(pair_label):
-                        documents.write(json.dumps({QUERY: ranked_list.query, **values}) + "\n")
+                        documents.write(_to_line({QUERY: ranked_list.query, **values}))
     columns = (TextColumn(QUERY), *(TextColumn(field.name, field.template) for field in fields))
     sources = {
         "documents": CorpusSource(str(paths["documents"]), columns),
@@ -121,6 +123,10 @@ def _load_lists(config: Config, request: ReadRequest, database: Database, exclud
     }
     for name, source in sources.items():
         load_source(request, database, source, "data.lists", f"data.lists ({name})")
+
+
+def _to_line(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False) + "\n"
 
 
 def _choose_texts(config: Config, database: Database, counts: TextCounts) -> None:

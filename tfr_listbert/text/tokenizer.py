@@ -35,6 +35,7 @@ DESCRIPTION_FILE = "tokenizer.json"
 
 _VERSION = 1
 _MODEL_FILE = "sentencepiece.model"
+_FILES = (_MODEL_FILE, "vocab.json", "merges.txt")
 _PIECE_CHARACTERS = 16
 _WORD_CHARACTERS = 256
 _WORD_START = "\u2581"  # how SentencePiece writes the space before a word
@@ -45,8 +46,9 @@ def read_tokenizer(folder: str | Path) -> tf.Module:
     """Returns the tokenizer in `folder`, of the kind that the `tokenizer.json` there names.
 
     Every tokenizer is a `tf.Module` with `tokenize(strings [N]) -> RaggedTensor [N, (T)] int32`, without special ids;
-    `vocabulary_size`; `bos_id` 0, `pad_id` 1, `eos_id` 2, `unk_id` 3, `mask_id`; `token_bytes`, the most bytes of text
-    that one token stands for; and `list_word_starts() -> [vocabulary_size] bool`, which ids begin a word.
+    `vocabulary_size`; `bos_id`, `pad_id`, `eos_id`, `unk_id` and `mask_id`; `token_bytes`, to how
+    many bytes for each token of a budget a text may be cut beforehand; and `list_word_starts() -> [vocabulary_size]
+    bool`, which ids begin a word.
 
     Raises:
         InputError: if there is no tokenizer, its kind is unknown, or its files do not fit each other.
@@ -87,10 +89,21 @@ def write_tokenizer(folder: str | Path, kind: str, description: Mapping[str, Any
         InputError: if the folder holds something else than a tokenizer.
     """
     content = {"kind": kind, "version": _VERSION, **description}
-    with replace_folder(folder, DESCRIPTION_FILE, "text.folder") as beside:
+    _require_ours(Path(folder) / DESCRIPTION_FILE)
+    with replace_folder(folder, (DESCRIPTION_FILE, *_FILES), "text.folder") as beside:
         (beside / DESCRIPTION_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         for name, value in files.items():
             (beside / name).write_bytes(value)
+
+
+def _require_ours(path: Path) -> None:
+    """Raises InputError for Hugging Face's file of the same name."""
+    try:
+        is_ours = "kind" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if not is_ours:
+        raise InputError(f"`text.folder` has another program's {path}; name a new folder.")
 
 
 @TOKENIZERS.register("sentencepiece")

@@ -13,9 +13,8 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config, TrainConfig
 from tfr_listbert.encoders.roberta import resolve_shape
-from tfr_listbert.evaluation.metrics import compute_metrics, require_metric, summarize_metrics
 from tfr_listbert.lists.elwc import list_shards
-from tfr_listbert.lists.scored import require_scored_lists
+from tfr_listbert.metrics import compute_metrics, require_metric, summarize_metrics
 from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.rows.dataset import RowBatcher, build_dataset, build_step_dataset
 from tfr_listbert.rows.list_index import ListIndex, index_lists
@@ -37,8 +36,10 @@ from tfr_listbert.training.runs import (
     read_configured_tokenizer,
     write_metrics,
 )
-from tfr_listbert.training.scored_lists import build_manifest
+from tfr_listbert.training.scored_lists import build_manifest, require_scored_lists
 from tfr_listbert.training.trainer import Objective, Task, train
+
+_MEASURED_LISTS = 32  # of a batch; no setting, because it decides which rows fix the widths
 
 
 def train_ranker(config: Config) -> None:
@@ -97,8 +98,8 @@ def _find_training_lists(config: Config) -> str:
 
 
 def measure_training_rows(config: Config, batcher: RowBatcher) -> RowProfile:
-    """Returns the profile of the rows that a run of `config` is trained on."""
-    dataset = build_dataset(config.data.lists, "train", batcher, config.evaluate.batch_lists)
+    """Returns the profile of the rows of `data.lists`, which a teacher's lists hold, too."""
+    dataset = build_dataset(config.data.lists, "train", batcher, _MEASURED_LISTS)
     longest = config.text.document_tokens if config.model.is_student else config.text.row_tokens
     return measure_rows(dataset, config.model.features, config.model.buckets, longest)
 

@@ -16,8 +16,8 @@ from tfr_listbert.evaluation.comparison.query_page import choose_pair, format_qu
 from tfr_listbert.evaluation.comparison.report import Findings, describe_paper, write_report
 from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun, is_rising
 from tfr_listbert.evaluation.comparison.tables import mark_system, tabulate_paper, tabulate_standings
-from tfr_listbert.evaluation.metrics import ScoredList
 from tfr_listbert.evaluation.slices import slice_lists
+from tfr_listbert.metrics import ScoredList
 
 from .conftest import build_outcome, build_run
 

@@ -201,6 +201,15 @@ def test_a_log_without_positions_is_ordered_by_impressions(shop, read):
     ]
 
 
+def test_rates_need_no_position_and_nan_is_no_click(shop, read):
+    rows = [("q", "p1", "", 60, 0), ("q", "p2", 2, 90, 9), ("q", "p3", 1, 70, "NaN")]
+    reading = read(shop(format_log(rows)))
+    assert reading.rejected == []
+    (one,) = reading.lists
+    assert [document.document_id for document in one.documents] == ["p3", "p2", "p1"]
+    assert reading.labels == {"q": {"p1": 0, "p2": 4, "p3": 0}}
+
+
 def test_rows_that_cannot_be_used_are_named_and_the_rest_counts(shop, read):
     rows = [
         ("", "p1", 1, 50, 1),
@@ -213,7 +222,7 @@ def test_rows_that_cannot_be_used_are_named_and_the_rest_counts(shop, read):
         ("q", "p1", 1, 50, "many"),
         ("q", " p1 ", 1, 50, 1),
     ]
-    reading = read(shop(format_log(rows)))
+    reading = read(shop(format_log(rows), grading="clicks_over_expected"))
     assert reading.rejected == [
         ("log.csv", 2, "no query", ""),
         ("log.csv", 3, "no document id", ""),
@@ -268,6 +277,12 @@ def test_options_are_checked_when_they_are_read(shop, options, message):
 @pytest.mark.parametrize(
     ("options", "split_by", "message"),
     [
+        ({}, "given", "`data.split.by` must be query or time, since a log assigns no split, got 'given'"),
+        (
+            {"columns": {"clicks": "impressions", "impressions": "clicks"}},
+            "query",
+            "has 599 clicks in 69 impressions: are `data.options.columns.clicks` and `impressions` each other's",
+        ),
         ({}, "time", "`data.split.by: time` and `data.options.train_window` .* go together, got 'time'"),
         ({"columns": {"query": "qeury"}}, "query", "no column 'qeury'. Did you mean 'query'"),
         ({"columns": {"purchases": "clicks"}}, "query", "purchases` is not read by anything"),

@@ -92,6 +92,40 @@ def test_flattened_keys_of_jsonl_are_read_by_their_dotted_names(tmp_path, databa
     assert scan(database, tmp_path / "log.jsonl", NESTED) == ROWS
 
 
+def test_a_list_is_read_as_one_text_and_a_whole_number_without_decimals(tmp_path, database):
+    lines = [
+        '{"id": 1001.0, "title": ["red", "dress"], "tags": []}',
+        '{"id": "7.0", "title": "[new] coat", "tags": null}',
+    ]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    duckdb.sql(f"COPY (SELECT '1001' AS id, ['red', 'dress'] AS title) TO '{tmp_path}/log.parquet'")
+    names = {"document_id": "id", "title": "title", "tags": "tags"}
+    assert scan(database, tmp_path / "log.jsonl", names) == [("1001", "red dress", ""), ("7.0", "[new] coat", None)]
+    source = open_source(f"{tmp_path}/log.parquet", "data.options.log")
+    source.find_columns(database, ["id", "title"])
+    assert list(database.read_rows(f"SELECT title FROM ({source.scan({'title': 'title'})})")) == [("red dress",)]
+
+
+def test_a_parquet_file_has_its_own_columns_and_others_of_its_folders(tmp_path, database):
+    folder = tmp_path / "day=2024-03-04" / "brand=other"
+    folder.mkdir(parents=True)
+    duckdb.sql(f"COPY (SELECT 'Acme' AS brand) TO '{folder}/log.parquet'")
+    source = open_source(f"{tmp_path}/*/*/*.parquet", "data.options.log")
+    assert all(source.find_columns(database, ["brand", "day"]).values())
+    for column, value in {"brand": "Acme", "day": "2024-03-04"}.items():
+        rows = database.read_rows(f"SELECT CAST({column} AS VARCHAR) FROM ({source.scan({column: column})})")
+        assert list(rows) == [(value,)]
+
+
+def test_ids_that_are_numbers_of_two_types_are_refused(tmp_path, database):
+    for name, kind in (("a", "BIGINT"), ("b", "DOUBLE")):
+        duckdb.sql(f"COPY (SELECT 9007199254740993::{kind} AS id) TO '{tmp_path}/{name}.parquet'")
+    source = open_source(f"{tmp_path}/*.parquet", "data.options.log")
+    source.find_columns(database, ["id"])
+    with pytest.raises(InputError, match=r"`data.options.log`: the ids of 'id' have several types"):
+        source.scan({"document_id": "id"})
+
+
 def test_parquet_may_hold_text_as_bytes_and_a_column_called_filename(tmp_path, database):
     duckdb.sql(f"COPY (SELECT encode('grün') AS query, 'a.jpg' AS filename) TO '{tmp_path}/log.parquet'")
     found = scan(database, tmp_path / "log.parquet", {"query": "query", "image": "filename"})

@@ -47,6 +47,7 @@ def test_a_relevance_below_one_is_rejected(path, read):
 
 def test_another_field_than_the_title_is_answered(path, read):
     with pytest.raises(
-        InputError, match="`data.fields` names 'brand', which this data set does not have. Known: title"
+        InputError,
+        match="`data.fields` or `data.features` names 'brand', which this data set does not have. Known: title",
     ):
         read(HomeDepotReader(str(path)), fields=["title", "brand"])

@@ -95,7 +95,7 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(log, databas
 def test_a_data_set_says_which_fields_it_has(log, database):
     known = {"query": "query", "title": "product"}
     assert map_known_columns(log, database, known, ["query"], {"title": True, "bm25": False}) == known
-    with pytest.raises(InputError, match="`data.fields` names 'titel'.* Did you mean 'title'"):
+    with pytest.raises(InputError, match="`data.fields` or `data.features` names 'titel'.* Did you mean 'title'"):
         map_known_columns(log, database, known, ["query"], {"titel": True})
 
 

@@ -34,13 +34,20 @@ def evaluate(expression: str, value: str):
         ("20220314", "train"),  # a day, not a moment of 1970
         ("'20220315'", None),
         ("20220507.0", "test"),
+        ("' 20220314 '", "train"),
+        ("' 2022-03-14 '", "train"),
     ],
 )
 def test_rows_are_split_by_their_moment(value, split):
     assert evaluate(assign_split("time", WINDOWS), value) == split
 
 
-@pytest.mark.parametrize("value", ["''", "NULL", "'yesterday'", "'2022-13-01'", "20221301", "'1e300'", "'nan'"])
+MISREAD = ["'04-03-24'", "'20240304.5'", "'infinity'", "1", "'2924-03-04'"]
+
+
+@pytest.mark.parametrize(
+    "value", ["''", "NULL", "'yesterday'", "'2022-13-01'", "20221301", "'1e300'", "'nan'", *MISREAD]
+)
 def test_what_is_no_moment_is_rejected(value):
     assert evaluate(build_time("time"), value) is None
     assert evaluate(require_time("time").broken, value)

@@ -64,7 +64,7 @@ def _write_folds(config: Config, folds: int, folder: Path, made_of: str) -> None
         parts[hash_query(one.query, "fold") % folds].append(dataclasses.replace(one, is_seen=0))
     if not all(parts):
         raise InputError(f"`compare.folds` must leave lists in each fold, got {folds} for {len(lists)} lists.")
-    with replace_folder(folder, _DONE_FILE, "compare.output") as partial:
+    with replace_folder(folder, (_DONE_FILE, "[0-9]*"), "compare.output") as partial:
         for number in range(folds):
             chosen = {"test": [number], "validation": [(number + 1) % folds]}
             chosen["train"] = [other for other in range(folds) if other not in chosen["test"] + chosen["validation"]]

@@ -11,7 +11,7 @@ from tfr_listbert.config import CompareConfig, Config
 from tfr_listbert.evaluation.comparison.document import STYLE
 from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard
 from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun
-from tfr_listbert.evaluation.metrics import ScoredList
+from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import RankedList
 
 QUERIES_FILE = "queries.html"

@@ -12,9 +12,9 @@ from tfr_listbert.evaluation.comparison.folds import Fold
 from tfr_listbert.evaluation.comparison.plan import Row, Run, Trial, plan_seeds
 from tfr_listbert.evaluation.comparison.runs import Outcome, read_end, read_scores
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
-from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics
 from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.schema import RankedList
 
 RISE = 0.002

@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.comparison.plan import Run
-from tfr_listbert.evaluation.metrics import ScoredList
 from tfr_listbert.folders import replace_file
+from tfr_listbert.metrics import ScoredList
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import DivergedError, InputError

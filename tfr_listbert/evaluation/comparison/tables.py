@@ -12,6 +12,7 @@ from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard, Standing
 from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.comparison.results import System, SystemRun
 from tfr_listbert.evaluation.comparison.runs import Outcome
+from tfr_listbert.evaluation.significance import format_interval
 
 SHOWN_METRICS = ("ndcg_10", "ndcg_5", "ndcg", "ndcg_linear_10", "mrr", "map", "precision_1", "recall_10")
 
@@ -76,15 +77,6 @@ def tabulate_standings(board: Leaderboard, systems: Sequence[System], metric: st
 def format_number(value: float | None) -> str:
     """Returns four decimals, or a dash for what is not known: None or NaN."""
     return "–" if value is None or math.isnan(value) else f"{value:.4f}"
-
-
-def format_interval(ends: tuple[float, float], form: str = ".4f") -> str:
-    """Returns both ends, or a dash for those of one query.
-
-    >>> format_interval((0.25, 0.5)), format_interval((math.nan, math.nan))
-    ('0.2500 – 0.5000', '–')
-    """
-    return "–" if math.isnan(ends[0]) else " – ".join(f"{end:{form}}" for end in ends)
 
 
 def tabulate_paper(board: Leaderboard) -> Table:

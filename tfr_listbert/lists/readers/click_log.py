@@ -14,6 +14,7 @@ from tfr_listbert.lists.readers.rules import (
     build_number,
     check_rows,
     clean_rows,
+    drop_nan,
     forbid_broken,
     forbid_line_breaks,
     limit_texts,
@@ -34,6 +35,7 @@ def sum_log(
     columns: Mapping[str, str],
     weights: Mapping[str, float],
     windows: Sequence[Window],
+    needs_position: bool,
 ) -> None:
     """Makes the table `shown`: `split`, `query`, `document_id`, `position`, `impressions`, `engagement`.
 
@@ -47,12 +49,17 @@ def sum_log(
             (1 if not), `position` (NULL if not) and `time`.
         weights: what one of each column counts in `engagement`, where an empty value counts 0.
         windows: windows of time by which rows are split; without any, all rows have the split "".
+        needs_position: whether a row without a position is rejected.
+
+    Raises:
+        InputError: if there are more clicks than impressions.
     """
-    rules = [forbid_broken(log.broken_reason), *_build_rules(columns, weights)]
+    rules = [forbid_broken(log.broken_reason), *_build_rules(columns, weights, needs_position)]
 
     def check(files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
         known = require_documents([quote_name(DOCUMENT_ID)], what=_UNKNOWN)
-        return check_rows(clean_rows(log.scan(columns, files, keeps_rejects), (QUERY, DOCUMENT_ID)), rules, [known])
+        rows = clean_rows(log.scan(columns, files, keeps_rejects), (QUERY, DOCUMENT_ID))
+        return check_rows(drop_nan(rows, _list_numbers(columns, weights)), rules, [known])
 
     database.run(_build_sums(check(keeps_rejects=True), columns, weights, windows), "summing the log")
 
@@ -67,22 +74,29 @@ def sum_log(
         request.passed_over["log rows outside both windows"] = int(outside)
     database.run("CREATE VIEW shown AS SELECT * FROM summed WHERE reason IS NULL AND split IS NOT NULL")
     clicks, impressions = database.read_row("SELECT sum(clicks), sum(impressions) FROM shown")
-    if IMPRESSIONS not in columns and clicks and clicks > impressions:
+    if clicks and clicks > impressions:
         raise InputError(
-            f"`{log.setting}` has {clicks:,.0f} clicks in {impressions:,.0f} rows, each of which counts as one "
+            f"`{log.setting}` has {clicks:,.0f} clicks in {impressions:,.0f} impressions: are "
+            "`data.options.columns.clicks` and `impressions` each other's?"
+            if IMPRESSIONS in columns
+            else f"`{log.setting}` has {clicks:,.0f} clicks in {impressions:,.0f} rows, each of which counts as one "
             "impression. For rows that are summed already, name their column in `data.options.columns.impressions`."
         )
 
 
-def _build_rules(columns: Mapping[str, str], weights: Mapping[str, float]) -> list[Rule]:
-    numbers = [name for name in (*weights, IMPRESSIONS, POSITION) if name in columns]
+def _list_numbers(columns: Mapping[str, str], weights: Mapping[str, float]) -> list[str]:
+    return [name for name in (*weights, IMPRESSIONS, POSITION) if name in columns]
+
+
+def _build_rules(columns: Mapping[str, str], weights: Mapping[str, float], needs_position: bool) -> list[Rule]:
+    required = (IMPRESSIONS, POSITION) if needs_position else (IMPRESSIONS,)
     return [
         require_text(QUERY, "no query"),
         require_text(DOCUMENT_ID, "no document id"),
         *limit_texts((QUERY, DOCUMENT_ID)),
         *forbid_line_breaks((QUERY, DOCUMENT_ID)),
-        *require_numbers(numbers),
-        *(require_text(name, f"no {name}") for name in (IMPRESSIONS, POSITION) if name in columns),
+        *require_numbers(_list_numbers(columns, weights)),
+        *(require_text(name, f"no {name}") for name in required if name in columns),
         *([require_time(TIME)] if TIME in columns else []),
     ]
 

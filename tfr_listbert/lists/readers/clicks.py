@@ -78,6 +78,8 @@ class ClicksReader:
 
     def read(self, request: ReadRequest) -> Iterator[RankedList]:
         """Yields the lists, products by mean position, or by impressions where the log has no position."""
+        rule = "must be query or time, since a log assigns no split"
+        require(request.split_by in ("query", "time"), "data.split.by", rule, request.split_by)
         if bool(self.train_window) != (request.split_by == "time"):
             raise InputError(
                 "`data.split.by: time` and `data.options.train_window` with `test_window` go together, got "
@@ -111,7 +113,7 @@ class ClicksReader:
         columns = map_columns(log, database, wanted, self.columns, "data.options.columns")
         weights = {CLICKS: 1.0}
         weights.update({name: self._get_number(weight) for name, weight in _ACTIONS.items() if name in columns})
-        sum_log(request, database, log, columns, weights, windows)
+        sum_log(request, database, log, columns, weights, windows, needs_position=not is_ctr)
         return POSITION in columns
 
     def _get_number(self, name: str) -> float:

@@ -17,11 +17,12 @@ from typing import Any, TextIO
 
 from tfr_listbert.config import require
 from tfr_listbert.lists.readers.database import Database, quote_list, quote_name, quote_text
-from tfr_listbert.schema import InputError
+from tfr_listbert.schema import DOCUMENT_ID, QUERY, QUERY_ID, InputError
 
 MAX_ROW_BYTES = 1_000_000
 """Longest row of a CSV, TSV or JSONL file, and longest text in any; what is longer is rejected."""
 
+_IDS = {DOCUMENT_ID, QUERY, QUERY_ID}
 _SAMPLE_LINES = 1000  # of a JSONL file, to learn its keys
 
 
@@ -160,12 +161,12 @@ class JSONLSource(Source):
         paths: list[str] = []
         selected = ""
         for name, column in columns.items():
-            paths.append(_build_json_path(column.split(".")))
-            value = f"_values[{len(paths)}]"
-            if "." in column:  # it may be a key, too, where objects were flattened
-                paths.append(_build_json_path([column]))
-                value = f"coalesce({value}, _values[{len(paths)}])"
-            selected += f", {value} AS {quote_name(name)}"
+            values = []
+            # A dotted path may be a key, too, where objects were flattened
+            for path in dict.fromkeys((_build_json_path(column.split(".")), _build_json_path([column]))):
+                paths.append(path)
+                values.append(_read_json_value(f"_values[{len(paths)}]", path))
+            selected += f", coalesce({', '.join(values)}) AS {quote_name(name)}"
         return (
             f"SELECT _file, _row, CASE WHEN _values IS NULL THEN line[:200] END AS _broken{selected} FROM "
             f"(SELECT *, TRY(json_extract_string(line, {quote_list(paths)})) AS _values "
@@ -199,31 +200,57 @@ class LinesSource(Source):
 
 
 class ParquetSource(Source):
-    """Parquet files; columns inside structs are dotted paths."""
+    """Parquet files; columns inside structs are dotted paths.
+
+    A column that a file does not have is taken from the names of its folders, such as `date=2024-03-04/`.
+    """
 
     def __init__(self, setting: str, files: Sequence[str]):
         """Takes files that exist."""
         super().__init__(setting, files)
         self._dotted: set[str] = set()  # columns whose own names hold a dot, where objects were flattened
+        self._of_folders: set[str] = set()
+        self._kinds: dict[str, dict[str, str]] = {}  # a file for each type that a column has
 
     def list_columns(self, database: Database, path: str) -> list[str]:
         """See `Source`."""
-        columns = database.describe(f"FROM read_parquet({_quote_paths([path])})")
+        own = database.describe(f"FROM read_parquet({_quote_paths([path])}, hive_partitioning = false)")
+        columns = database.describe(f"FROM read_parquet({_quote_paths([path])})") if "=" in path else own
+        self._of_folders.update({name for name, _ in columns} - {name for name, _ in own})
         self._dotted.update(name for name, _ in columns if "." in name)
+        for name, kind in columns:
+            self._kinds.setdefault(name, {}).setdefault(str(kind), path)
         return [found for name, kind in columns for found in _list_struct_paths(name, kind)]
 
     def scan(self, columns: Mapping[str, str], files: Sequence[str] = (), keeps_rejects: bool = False) -> str:
-        """See `Source`; a Parquet file is sound as a whole or not at all, so none of its rows is left out."""
-        selected = "".join(
-            f", {'.'.join(map(quote_name, [column] if column in self._dotted else column.split('.')))} "
-            f"AS {quote_name(name)}"
-            for name, column in columns.items()
-        )
+        """See `Source`; a Parquet file is sound as a whole or not at all, so none of its rows is left out.
+
+        Raises:
+            InputError: if ids are large whole numbers in one file and floating-point numbers in another.
+        """
+        for name in _IDS & columns.keys():
+            self._require_exact(columns[name])
+        selected = "".join(f", {self._select(column)} AS {quote_name(name)}" for name, column in columns.items())
+        has_folders = "true" if self._of_folders.intersection(columns.values()) else "false"
         return (
             f"SELECT _file, row_number() OVER () AS _row, NULL::VARCHAR AS _broken{selected} "
             f"FROM read_parquet({_quote_paths(files or self.files)}, union_by_name = true, filename = '_file', "
-            "binary_as_string = true)"
+            f"binary_as_string = true, hive_partitioning = {has_folders})"
         )
+
+    def _select(self, column: str) -> str:
+        value = ".".join(map(quote_name, [column] if column in self._dotted else column.split(".")))
+        is_list = any(kind.endswith("[]") for kind in self._kinds.get(column, ()))
+        return f"array_to_string(CAST({value} AS VARCHAR[]), ' ')" if is_list else value
+
+    def _require_exact(self, column: str) -> None:
+        kinds = self._kinds.get(column, {})
+        if kinds.keys() & {"FLOAT", "DOUBLE"} and kinds.keys() & {"BIGINT", "UBIGINT", "HUGEINT"}:
+            found = ", ".join(f"{kind} in {path}" for kind, path in kinds.items())
+            raise InputError(
+                f"`{self.setting}`: the ids of {column!r} have several types, and as floating-point numbers large ones "
+                f"become each other's: {found}. Write them as text."
+            )
 
 
 def _quote_paths(files: Sequence[str]) -> str:
@@ -311,6 +338,17 @@ def _list_struct_paths(path: str, kind: Any) -> list[str]:
     if kind.id != "struct":
         return [path]
     return [found for name, inner in kind.children for found in _list_struct_paths(f"{path}.{name}", inner)]
+
+
+def _read_json_value(value: str, path: str) -> str:
+    """Returns SQL for the text `value` at a path of `line`: of a list its texts, of 1001.0 the whole number."""
+    kind, place = f"json_type(line, {quote_text(path)})", quote_text(f"{path}[*]")
+    return (
+        f"CASE WHEN {value} LIKE '[%' AND {kind} = 'ARRAY' "
+        f"THEN array_to_string(json_extract_string(line, {place}), ' ') "
+        f"WHEN regexp_full_match({value}, '-?[0-9]+[.]0+') AND {kind} = 'DOUBLE' "
+        f"THEN regexp_replace({value}, '[.]0+$', '') ELSE {value} END"
+    )
 
 
 def _build_json_path(parts: Sequence[str]) -> str:

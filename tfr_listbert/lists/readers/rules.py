@@ -37,7 +37,13 @@ def clean_rows(rows: str, names: Iterable[str]) -> str:
     return f"SELECT * REPLACE ({', '.join(cleaned)}) FROM ({rows})"
 
 
-_OTHER_BLANKS = (0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF)
+def drop_nan(rows: str, names: Iterable[str]) -> str:
+    """Returns `rows` with NULL in the named columns for NaN, as many programs write what is missing."""
+    is_nan = "typeof({0}) IN ('FLOAT', 'DOUBLE', 'VARCHAR') AND lower(CAST({0} AS VARCHAR)) = 'nan'"
+    cleaned = [f"CASE WHEN {is_nan.format(one)} THEN NULL ELSE {one} END AS {one}" for one in map(quote_name, names)]
+    return f"SELECT * REPLACE ({', '.join(cleaned)}) FROM ({rows})"
+
+
 _BLANK_CODES = (
     *range(9, 14),
     32,

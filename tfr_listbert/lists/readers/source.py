@@ -51,7 +51,8 @@ def find_files(pattern: str, setting: str) -> list[str]:
     Raises:
         InputError: if there are none, or all are empty.
     """
-    files = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())
+    found = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
+    files = sorted(path for path in found if Path(path).is_file())
     if not files:
         raise InputError(
             f"`{setting}` must name a file, or files by a glob such as logs/*.csv.gz; {pattern!r} has none."
@@ -124,7 +125,8 @@ def map_known_columns(
     for name, is_required in document.items():
         if is_required and name not in fields:
             raise InputError(
-                f"`data.fields` names {name!r}, which this data set does not have. {suggest(name, fields)}"
+                f"`data.fields` or `data.features` names {name!r}, which this data set does not have. "
+                f"{suggest(name, fields)}"
             )
     columns = {name: known[name] for name in (*roles, *(name for name in document if name in fields))}
     for column, found in source.find_columns(database, columns.values()).items():

@@ -31,7 +31,7 @@ def write_shop(shop: Shop, folder: str | Path) -> None:
     """
     # Known by the grades, which no real shop has: the export of a real one is never replaced.
     with (
-        replace_folder(folder, GRADES_FILE, "shop.output") as partial,
+        replace_folder(folder, (GRADES_FILE, CATALOGUE_FILE, LOG_FILE, "report.json"), "shop.output") as partial,
         contextlib.closing(duckdb.connect()) as database,
     ):
         _register_tables(database, shop)

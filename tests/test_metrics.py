@@ -5,7 +5,7 @@ import pytest
 import pytrec_eval
 import tensorflow_ranking as tfr
 
-from tfr_listbert.evaluation.metrics import ScoredList, compute_metrics, summarize_metrics
+from tfr_listbert.metrics import ScoredList, compute_metrics, summarize_metrics
 from tfr_listbert.schema import InputError
 
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfr_listbert.registry import suggest
-from tfr_listbert.schema import DivergedError, InputError
+from tfr_listbert.schema import DivergedError, InputError, RankedList
 
 NDCG_CUTOFFS = (1, 5, 10, 30)
 PRECISION_CUTOFFS = (1, 5, 10)
@@ -41,6 +41,13 @@ class ScoredList:
     document_ids: Sequence[str]
     labels: np.ndarray
     scores: np.ndarray
+
+    @classmethod
+    def build(cls, ranked_list: RankedList, scores: np.ndarray) -> ScoredList:
+        """Returns a list with the scores of its documents, the first of `scores` [slots]."""
+        labels = np.array([document.label for document in ranked_list.documents], np.float32)
+        ids = [document.document_id for document in ranked_list.documents]
+        return cls(ranked_list.query_id, ids, labels, scores[: len(ids)])
 
 
 def compute_metrics(lists: Sequence[ScoredList], relevant_from: float = 1.0) -> dict[str, np.ndarray]:
