@@ -128,7 +128,7 @@ def _require_versions(sources: Sequence[ModelSource]) -> None:
 def _mount(source: ModelSource, mount: str | None) -> ModelSource:
     if mount is None:
         return source
-    folder, separator, path = mount.partition("=")
+    folder, separator, path = mount.rpartition("=")  # a folder may hold the sign
     if not separator or not source.base_path.is_relative_to(path):
         raise SettingError(f"--mount must read FOLDER=PATH, PATH being above {source.base_path}; got {mount!r}.")
     return dataclasses.replace(source, base_path=Path(folder).absolute() / source.base_path.relative_to(path))

@@ -43,7 +43,10 @@ elif command -v docker > /dev/null && docker info > /dev/null 2>&1; then
         --rest_api_port=8501 --model_config_file=/config/models.config \
         --monitoring_config_file=/config/monitoring.config "${flags[@]}"
 fi
-echo "Neither tensorflow_model_server nor Docker is here: the local development server, not for production."
+if command -v docker > /dev/null; then
+    echo "Docker is here, but does not answer (docker info), and tensorflow_model_server is not here." >&2
+fi
+echo "Neither tensorflow_model_server nor Docker can be used: the local development server, not for production."
 python=$here/../.venv/bin/python
 [ -x "$python" ] || python=python3
 exec "$python" "$here/local_server.py" --models-config "$files/models.config" --mount "$(dirname "$base")=/models" \

@@ -59,6 +59,7 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
     ("text", "message"),
     [
         ("data: {seed: 1}\ntrain: {seed: 1}\ndata: {}", "`data` stands twice"),
+        ("train: {run: ''}", "`train.run` must name a folder"),
         ("train: {seed: 1, seed: 2}", "`seed` stands twice"),
         ("train: {epoch: 3}", r"`train.epoch` is not a setting. Did you mean 'epochs'\?"),
         ("trian: {}", r"`trian` is not a setting. Did you mean 'train'\?"),

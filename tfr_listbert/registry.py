@@ -51,7 +51,7 @@ class Registry(Generic[Entry]):
         Raises:
             InputError: if there is none; the message names the `setting` that asked for it and the nearest known name.
         """
-        if name not in self._entries:
+        if not isinstance(name, str) or name not in self._entries:
             raise InputError(f"`{setting}` names no {self._kind}: got {name!r}. {suggest(str(name), list(self))}")
         return self._entries[name]
 

@@ -34,7 +34,7 @@ def find_versions(base_path: Path) -> dict[int, Path]:
     if not base_path.is_dir():
         return {}
     children = [child for child in base_path.iterdir() if child.name.isascii() and child.name.isdigit()]
-    return {int(child.name): child for child in children if child.is_dir()}
+    return {int(child.name): child for child in children if child.is_dir() and int(child.name) < 2**63}
 
 
 def read_sources(path: str | Path) -> list[ModelSource]:

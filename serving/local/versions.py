@@ -247,7 +247,11 @@ class Model:
 
 def _find_changed(folder: Path) -> int:
     """Returns when anything in a folder was changed last, in nanoseconds since 1970."""
-    return max(path.stat().st_mtime_ns for path in (folder, *folder.rglob("*")))
+    changed = 0
+    for path in (folder, *folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # it may go while this looks
+            changed = max(changed, path.lstat().st_mtime_ns)
+    return changed
 
 
 def _find_wanted(source: ModelSource) -> dict[int, Path]:

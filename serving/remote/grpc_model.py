@@ -46,27 +46,26 @@ class GRPCModel:
             self._spec.version.value = version
         self._timeout_seconds = timeout_seconds
         self._retries = retries
-        self._signatures: dict[str, dict[str, str]] | None = None
+        self._signatures: dict[str, dict[str, str]] = {}
 
     def read_signatures(self) -> dict[str, dict[str, str]]:
-        """Returns the dtype of each input (`DT_STRING`, ...) by signature and input name.
+        """Returns the dtype of each input (`DT_STRING`, ...) by signature and input name, asked anew at each call.
 
         Raises:
             RankingError: as `predict`.
         """
-        if self._signatures is None:
-            request = GetModelMetadataRequest(model_spec=self._spec, metadata_field=["signature_def"])
-            answer = self._call(self._stub.GetModelMetadata, request)
-            signatures = SignatureDefMap()
-            answer.metadata["signature_def"].Unpack(signatures)
-            self._signatures = {
-                name: {key: DataType.Name(info.dtype) for key, info in signature.inputs.items()}
-                for name, signature in signatures.signature_def.items()
-            }
+        request = GetModelMetadataRequest(model_spec=self._spec, metadata_field=["signature_def"])
+        answer = self._call(self._stub.GetModelMetadata, request)
+        signatures = SignatureDefMap()
+        answer.metadata["signature_def"].Unpack(signatures)
+        self._signatures = {
+            name: {key: DataType.Name(info.dtype) for key, info in signature.inputs.items()}
+            for name, signature in signatures.signature_def.items()
+        }
         return self._signatures
 
     def predict(self, signature_name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the outputs of a signature by name, as nested lists.
+        """Returns the outputs of a signature by name, as nested lists; bytes as text.
 
         Args:
             signature_name: the signature.
@@ -77,12 +76,12 @@ class GRPCModel:
             RefusedError: if it answers an error.
             RankingError: if it does not answer in time.
         """
-        dtypes = self.read_signatures().get(signature_name, {})
+        dtypes = (self._signatures or self.read_signatures()).get(signature_name, {})
         tensors = {name: build_tensor(value, dtypes.get(name, "DT_STRING")) for name, value in inputs.items()}
         request = PredictRequest(model_spec=self._spec, inputs=tensors)
         request.model_spec.signature_name = signature_name
         answer = self._call(self._stub.Predict, request)
-        return {name: tf.make_ndarray(tensor).tolist() for name, tensor in answer.outputs.items()}
+        return {name: _decode(tf.make_ndarray(tensor).tolist()) for name, tensor in answer.outputs.items()}
 
     def close(self) -> None:
         """Closes the channel."""
@@ -114,6 +113,12 @@ def build_tensor(value: Any, dtype: str) -> TensorProto:
     if kind == tf.string:
         return tf.make_tensor_proto(np.array(_encode(value), dtype=object), dtype=kind)
     return tf.make_tensor_proto(np.array(value, dtype=kind.as_numpy_dtype))
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decode(item) for item in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _encode(value: Any) -> Any:

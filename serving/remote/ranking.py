@@ -171,7 +171,10 @@ def _get_number(document: Mapping[str, Any], name: str, index: int) -> float:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RankingError(f"`{name}` of document {index + 1} must be a number, got {value!r}.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise RankingError(f"`{name}` of document {index + 1} must be a number, got one beyond all bounds.") from None
 
 
 def read_documents(lines: Iterable[str], source: str) -> list[dict[str, Any]]:

@@ -25,13 +25,14 @@ from .service import SearchService
 LOGGER = logging.getLogger(__name__)
 _CLICK_BYTES = 10_000
 _LAST_POSITION = 1000
+_QUERY_LETTERS = 1000
 
 
 def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> Starlette:
     """Returns the application.
 
     - `GET /search?q=...&ranker=...` gives `products`, `outcome` and `milliseconds`, and logs what it showed unless
-      `log=0`; 503 with `error` if the engine fails;
+      `log=0`; 503 with `error` if the engine fails; of a query 1,000 letters count;
     - `POST /click` with `query`, `document_id` and `position` as JSON of at most 10,000 bytes logs a click;
     - `GET /counts` gives the number of searches by outcome;
     - `GET /rankers` gives the names of the rankers;
@@ -39,7 +40,7 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
     """
 
     def search(request: Request) -> Response:
-        query = request.query_params.get("q", "").strip()
+        query = _fold_line(request.query_params.get("q", ""))
         try:
             answer = service.search(query, request.query_params.get("ranker", ""))
         except EngineError as error:
@@ -60,8 +61,8 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
                 return JSONResponse({"error": message}, 413, {"connection": "close"})
         try:
             body = json.loads(data)
-            values = body["query"], body["document_id"], body["position"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            values = _fold_line(body["query"]), body["document_id"], body["position"]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             values = None, None, None
         if not _is_click(*values):
             message = f"needs JSON with query and document_id as texts and position from 1 to {_LAST_POSITION}"
@@ -93,9 +94,14 @@ def _is_click(query: Any, document_id: Any, position: Any) -> bool:
     return is_place and _is_text(query) and _is_text(document_id)
 
 
+def _fold_line(query: str) -> str:
+    """Returns a query of one line, as a log must hold it, and of a length that a log can bear."""
+    return " ".join(query.split())[:_QUERY_LETTERS]
+
+
 def _is_text(value: Any) -> bool:
-    """Says whether a value is a text that a log can hold: not empty, no half of a surrogate pair."""
-    return isinstance(value, str) and bool(value.strip()) and not re.search("[\ud800-\udfff]", value)
+    """Says whether a value is a text that a log can hold: of one line, not empty, no half of a surrogate pair."""
+    return isinstance(value, str) and bool(value.strip()) and not re.search("[\r\n\ud800-\udfff]", value)
 
 
 def _clean(product: Any) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def read_products(
     """
     opened = gzip.open if str(path).endswith(".gz") else open
     try:
-        with opened(path, "rt", encoding="utf-8", newline="") as file:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             rows = list(reader)
     except (EOFError, csv.Error, UnicodeDecodeError) as error:

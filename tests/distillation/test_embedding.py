@@ -125,3 +125,15 @@ def test_vectors_that_are_cut_are_refused(student_config, tmp_path, name, messag
 def test_a_ranker_has_no_vectors(student_config):
     with pytest.raises(InputError, match="holds a ranker, which has no vectors"):
         StudentEncoder(student_config.teacher.run)
+
+
+def test_kept_vectors_stay_with_their_documents_across_shards(replace, student_config, tmp_path):
+    settings = write_catalogue(tmp_path / "products.jsonl", ROWS) | {"shard_documents": 3}
+    before = read_by_id(embed_documents(replace(student_config, vectors=settings)))
+    moved = ROWS[0] | {"title": ROWS[0]["title"] + "a", "brand": "cme"}  # the same letters, in other fields
+    write_catalogue(tmp_path / "products.jsonl", [*ROWS[:0:-1], moved])
+    second = embed_documents(replace(student_config, vectors=settings))
+    assert (second.encoded, second.kept, second.removed) == (1, 6, 0)
+    now = read_by_id(second)
+    for row in ROWS[1:]:
+        np.testing.assert_array_equal(now[row["document_id"]], before[row["document_id"]])

@@ -139,6 +139,8 @@ def test_a_written_config_says_what_the_reference_says():
         ({"is_decoder": True}, "`is_decoder` in .* must be False"),
         ({"add_cross_attention": True}, "`add_cross_attention` in .* must be False"),
         ({"quantization_config": {"bits": 4}}, "`quantization_config` in .* must be None"),
+        ({"num_hidden_layers": True}, "`num_hidden_layers` in .* must be a whole number >= 1, got True"),
+        ({"hidden_dropout_prob": "0.1"}, "`hidden_dropout_prob` in .* must be a number >= 0 and < 1, got '0.1'"),
         ({"hidden_size": None}, "`hidden_size` in .* must be a whole number >= 1, got None"),
         ({"num_attention_heads": 3}, "`num_attention_heads` in .* must divide `hidden_size` 16, got 3"),
         ({"max_position_embeddings": 2}, "`max_position_embeddings` in .* must be a whole number >= 3, got 2"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import pytrec_eval
 
-from tfr_listbert.evaluation.evaluate import evaluate_ranker
+from tfr_listbert.evaluation.evaluate import evaluate_ranker, format_results
 from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
 from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
@@ -133,3 +133,21 @@ def test_a_run_that_is_not_there_is_named(tiny_config, tmp_path):
     with pytest.raises(InputError, match="There is no run in"):
         evaluate_ranker(config)
     assert not list(tmp_path.rglob("evaluation/*"))
+
+
+def test_a_ranker_that_is_worse_than_another_system_is_said_to_be():
+    row = {"lists": 9, "lists_without_relevant": 0, "ndcg_10": 0.5, "interval": [0.4, 0.6]}
+    worse = row | {"ranker_difference": -0.1, "ranker_p": 0.01}
+    better = row | {"ranker_difference": 0.1, "ranker_p": 0.01}
+    unsure = row | {"ranker_difference": -0.1, "ranker_p": 0.2}
+    systems = {
+        "random": better,
+        "shown": unsure,
+        "bm25": worse,
+        "ranker": row | {"ranker_difference": 0, "ranker_p": 1},
+    }
+    text = format_results({"split": "test", "slices": {"all": systems}, "warning": "Beware: other lists."})
+    assert text.splitlines()[-2:] == [
+        "Beware: the ranker is significantly worse than bm25 (p = 0.0100).",
+        "Beware: other lists.",
+    ]

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tfr_listbert.evaluation.significance import bootstrap_interval, holm, paired_randomization_test
+from tfr_listbert.evaluation.significance import (
+    bootstrap_interval,
+    bootstrap_ratio,
+    holm,
+    paired_randomization_test,
+)
 from tfr_listbert.schema import InputError
 
 
@@ -112,3 +117,13 @@ def test_bad_values_are_answered_with_what_came(call, message):
     with pytest.raises(InputError) as error:
         call()
     assert message in str(error.value)
+
+
+def test_the_ratios_interval_resamples_both_together():
+    whole = np.random.default_rng(1).uniform(0.1, 1, 60)
+    np.testing.assert_allclose(bootstrap_ratio(0.5 * whole, whole, 500, 3), [0.5, 0.5])
+    draw = np.random.default_rng(2)
+    part = draw.uniform(0, 1, 2000)
+    low, high = bootstrap_ratio(part, np.ones(2000), 10_000, 3, confidence=0.9)
+    error = 1.645 * part.std() / np.sqrt(2000)
+    np.testing.assert_allclose([low, high], [part.mean() - error, part.mean() + error], atol=0.1 * error)

@@ -7,8 +7,9 @@ from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.training.runs import read_ranker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def text_ranker(run_config):
+    """Of each module its own: `tf.random.set_seed`, which other modules call, drops TensorFlow Text's resources."""
     return build_text_ranker(read_ranker(run_config.train.run))
 
 

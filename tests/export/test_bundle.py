@@ -16,6 +16,7 @@ from tfr_listbert.export.allowed_ops import CORE_OPS, TEXT_OPS
 from tfr_listbert.export.bundle import choose_version, export_ranker, read_ops, write_beside
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.export.trial import Trial
+from tfr_listbert.folders import lock_folder
 from tfr_listbert.schema import Document, InputError, RankedList
 
 
@@ -109,8 +110,9 @@ def test_run_that_is_not_there_is_told(run_config, tmp_path):
 
 def test_a_second_export_does_not_begin_while_one_runs(run_config, tmp_path):
     config = dataclasses.replace(run_config, export=dataclasses.replace(run_config.export, output=str(tmp_path)))
+    (tmp_path / config.export.name).mkdir()
     with (
-        bundle._lock(tmp_path / config.export.name),
+        lock_folder(tmp_path / config.export.name, ""),
         pytest.raises(InputError, match="Another export to .* is running"),
     ):
         export_ranker(config)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tfr_listbert.export import gate
+from tfr_listbert.export.difference import score_request
 from tfr_listbert.export.gate import decide_stable, read_gate_lists, score_with_version
+from tfr_listbert.export.requests import RequestBuilder
 
 
 @pytest.fixture
@@ -66,16 +68,16 @@ def test_version_that_cannot_be_compared_is_not_stable(run_config, exported, tmp
     assert decision.measured is None
 
 
-def test_scores_of_a_version_are_those_of_its_lists(run_config, exported):
-    lists = read_gate_lists(run_config)
-    scored = score_with_version(exported, lists)
-    assert [one.document_ids for one in scored] == [[d.document_id for d in one.documents] for one in lists]
-    assert all(one.scores.shape == one.labels.shape and one.scores.min() > -1e8 for one in scored)
-
-
 def test_judgements_replace_the_labels_as_in_the_evaluation(run_config, tmp_path):
     path = tmp_path / "grades.csv"
     path.write_text("query,document_id,grade\nred,d0,3\n")
     judged = dataclasses.replace(run_config.evaluate, judgements=str(path))
     lists = read_gate_lists(dataclasses.replace(run_config, evaluate=judged))
     assert {one.documents[0].label for one in lists if one.query == "red"} == {3.0}
+
+
+def test_the_gate_scores_a_version_as_its_checkpoint_does(run_config, exported, text_ranker):
+    lists, builder = read_gate_lists(run_config), RequestBuilder(text_ranker.fields, text_ranker.features)
+    for one, scored in zip(lists, score_with_version(exported, lists), strict=True):
+        expected = score_request(text_ranker, builder.ask("", "rank_n", [one]))[0]
+        np.testing.assert_allclose(scored.scores, expected, atol=1e-5)

@@ -81,7 +81,7 @@ def test_evaluation_of_the_run_becomes_a_table(build, tmp_path):
     row = {"lists": 20, "ndcg_10": 0.5, "interval": [0.4, 0.6], "mrr": 0.25}
     (tmp_path / "metrics.json").write_text(json.dumps({"slices": {"all": {"bm25": row}}}))
     card = build(Decision(False, "No."))
-    assert "| all | bm25 | 20 | 0.5000 | 0.4000 to 0.6000 | 0.2500 |" in card
+    assert "| all | bm25 | 20 | 0.5000 | 0.4000 – 0.6000 | 0.2500 |" in card
     assert "`canary` only, not `stable`" in card
 
 

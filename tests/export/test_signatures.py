@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.export.signatures import TextRanker
-from tfr_listbert.schema import PADDING_SCORE, InputError
+from tfr_listbert.schema import PADDING_SCORE
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +157,6 @@ def test_inputs_of_different_shape_are_refused_by_name(reloaded, name, value):
     inputs = {"query": ["q"], "title": [["t"]], "brand": [["b"]], "price": [[1.0]], "rating": [[1.0]], name: value}
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} and title"):
         reloaded.ask("serving_default", inputs)
-
-
-def test_field_named_as_another_input_is_refused(text_ranker):
-    with pytest.raises(InputError, match="num_documents"):
-        TextRanker(text_ranker._packer, text_ranker._row_scorer, ["title", "num_documents"], [], 28)
 
 
 def test_ranker_without_features_scores(text_ranker):

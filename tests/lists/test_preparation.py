@@ -283,3 +283,16 @@ def test_configs_of_public_sets_ask_for_their_files(tmp_path, monkeypatch, name)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="must name a file, or files by a glob .* has none"):
         prepare_data(read_config(SCRIPT.parent / "configs" / f"{name}.yaml"))
+
+
+def test_a_query_of_validation_alone_is_not_seen(tmp_path, prepare):
+    rows = [(q, s, d, d) for q, s in (("a", "train"), ("b", "validation"), ("b", "test")) for d in range(2)]
+    with (tmp_path / "judged.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("query", "split", "document_id", "label"), *rows])
+    options = {"path": str(tmp_path / "judged.csv"), "columns": {"title": "document_id"}}
+    lists = prepare(options=options, split={"by": "given", "validation_rate": 0})
+    assert {split: [one.is_seen for one in of] for split, of in lists.items()} == {
+        "train": [1],
+        "validation": [0],
+        "test": [0],
+    }

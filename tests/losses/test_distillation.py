@@ -167,3 +167,16 @@ def test_an_unknown_loss_or_option_is_answered_with_the_nearest():
         build_distillation_loss("margin_mse_loss", {"minimum_margin": 1.0})
     with pytest.raises(InputError, match="must be >= 0"):
         build_distillation_loss("margin_mse_loss", {"min_margin": -1.0})
+
+
+def test_pairs_and_documents_count_as_their_weights_say():
+    teacher, scores = [[1.0, -2.0, 0.0]], [[5.0, 6.0, 7.0]]  # errors 4, 3, 1 of the triples 0 1, 0 2, 2 1
+    losses, _ = evaluate("margin_mse_loss", teacher, scores, weights=[[1.0, 2.0, 3.0]])
+    assert losses[0] == pytest.approx((2 * 16 + 3 * 9 + 6 * 1) / 3)
+    losses, _ = evaluate("margin_mse_loss", teacher, scores, min_margin=2.0)  # 2 itself is a margin
+    assert losses[0] == pytest.approx((16 + 1) / 2)
+    losses, _ = evaluate("mean_squared_loss", [[1.0, -2.0, 0.5]], [[0.0] * 3], weights=[[3.0, 1.0, 2.0]])
+    assert losses[0] == pytest.approx((3 * 1 + 4 + 2 * 0.25) / 3)
+    twice, _ = evaluate("softmax_kl_loss", [[1.0, 1.0, -2.0, 0.5]], [[0.0, 0.0, 0.3, -1.0]])
+    weighted, _ = evaluate("softmax_kl_loss", [[1.0, -2.0, 0.5]], [[0.0, 0.3, -1.0]], weights=[[2.0, 1.0, 1.0]])
+    assert weighted[0] == pytest.approx(twice[0], rel=1e-5)

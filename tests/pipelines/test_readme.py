@@ -69,7 +69,7 @@ def test_the_quickstart_ends_with_a_table_an_answer_and_the_tensorboard_command(
     _, printed = finished
     table = printed.split("unseen queries")[1]
     assert all(
-        re.search(rf"^  {system} +0\.\d+ +0\.\d+-0\.\d+", table, re.M)
+        re.search(rf"^  {system} +0\.\d+ +0\.\d+ – 0\.\d+", table, re.M)
         for system in ("random", "bm25", "bag_of_words", "ranker")
     )
     answer = printed.split("serving/client.py")[1]

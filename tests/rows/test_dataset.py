@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfr_listbert.lists.elwc import list_shards, read_lists
+from tfr_listbert.lists.elwc import list_shards, read_lists, write_shards
 from tfr_listbert.rows.dataset import build_dataset, build_step_dataset, count_lists
 from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.rows.training_order import TrainingOrder
@@ -49,6 +49,18 @@ def test_document_keys_are_of_query_and_document(tiny_config, batcher):
     again = next(iter(build_dataset(tiny_config.data.lists, "test", batcher, 3)))
     size = batch["mask"].numpy()[0].sum()
     np.testing.assert_array_equal(again["document_keys"][0, :size], batch["document_keys"][0, :size])
+
+
+def test_lists_that_are_written_anew_are_not_read_by_the_places_of_the_old_ones(tiny_config, tmp_path):
+    lists = list(read_lists(tiny_config.data.lists, "test"))
+    write_shards(lists, tmp_path, "train")
+    index = index_lists(list_shards(tmp_path, "train"))
+    assert len(index.read(np.array([0, 1]))) == 2
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    write_shards(lists, tmp_path, "train")
+    with pytest.raises(InputError, match="was written anew while it was being read"):
+        index.read(np.array([1]))
 
 
 def test_every_epoch_has_every_list_once_in_an_order_of_its_own(tiny_config, batcher):

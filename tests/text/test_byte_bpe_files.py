@@ -130,6 +130,8 @@ def test_damaged_files_are_named(damage, message, pair):
         ("model", {"end_of_word_suffix": "</w>"}, "`model.end_of_word_suffix`"),
         ("pre_tokenizer", {"type": "Metaspace"}, "`pre_tokenizer.type` must be ByteLevel"),
         ("pre_tokenizer", {"use_regex": False}, "`pre_tokenizer.use_regex` must be true"),
+        ("model", {"merges": [1, 2]}, "tokenizer.json is not of the form of RoBERTa's byte-level BPE"),
+        ("model", {"vocab": [["a", 1]]}, "tokenizer.json is not of the form of RoBERTa's byte-level BPE"),
     ],
 )
 def test_a_tokenizer_of_another_kind_is_refused(part, change, message, content, tmp_path):

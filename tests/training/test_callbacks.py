@@ -42,3 +42,21 @@ def test_the_best_so_far_is_also_a_checkpoint_to_go_on_from():
     for step in range(1, 12):
         checkpointing.on_step(step, {})
     assert saved == [5, 7, 10]
+
+
+def test_a_run_stops_after_so_many_evaluations_without_a_better_one_also_when_it_is_gone_on_with():
+    values = iter([1.0, 2.0, 2.0, 1.0])
+    checkpoints = types.SimpleNamespace(progress=Progress(), save_best=lambda step: None)
+
+    def build():
+        return Evaluation(lambda: {"metric": next(values)}, 10, 99, "metric", False, 2, checkpoints)
+
+    evaluation, model = build(), types.SimpleNamespace(stop_training=False)
+    evaluation.set_model(model)
+    stops = []
+    for step in range(1, 41):
+        evaluation.on_step(step, {"rows": 1})
+        stops.append(model.stop_training)
+    assert stops.index(True) == 39 and checkpoints.progress.best_step == 20
+    assert [entry["step"] for entry in checkpoints.progress.history] == [10, 20, 30, 40]
+    assert build().is_over

@@ -10,6 +10,7 @@ from tfr_listbert.training.optimizer import build_learning_rate
     [
         (10, 0.2, [0.0, 0.4, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]),  # by hand: up to the line that falls from 1 to 0
         (1, 0.1, [1.0]),
+        (4, 0.0, [1.0, 0.75, 0.5, 0.25]),
         (3, 0.9, [0.0, 1 / 6, 1 / 3]),
     ],
 )

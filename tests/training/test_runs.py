@@ -10,6 +10,7 @@ from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.contents import describe_start
 from tfr_listbert.training.runs import (
+    describe_other_lists,
     list_fixed_sections,
     open_folder,
     open_run,
@@ -46,6 +47,43 @@ def test_a_run_of_data_that_have_changed_is_refused(config, setting):
     append_byte(sorted(folder.glob("train-*" if setting == "data.lists" else "*"))[0])
     with pytest.raises(InputError, match=f"holds a run of other data: what `{setting}` names has changed since"):
         open_run(config, lambda: PROFILE)
+
+
+@pytest.mark.parametrize("content", ["folder", "file"])
+def test_somebody_elses_folder_is_no_place_for_a_run(config, content):
+    run = Path(config.train.run)
+    if content == "folder":
+        (run / "tokenizer").mkdir(parents=True)
+        (run / "tokenizer" / "mine.txt").touch()
+    else:
+        run.touch()
+    with pytest.raises(
+        InputError, match=r"`train.run` names .*run, which (holds no run, and other files \(tok|cannot be)"
+    ):
+        open_run(config, lambda: PROFILE)
+    assert content == "file" or (run / "tokenizer" / "mine.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["rows.json", "contents.json"])
+def test_a_damaged_file_of_a_run_is_named(config, name):
+    open_run(config, lambda: PROFILE)
+    (Path(config.train.run) / name).write_text("{")
+    with pytest.raises(InputError, match=f"run/{name} is damaged"):
+        open_run(config, lambda: PROFILE)
+
+
+def test_a_folder_beside_the_tokenizers_files_changes_nothing(config):
+    open_run(config, lambda: PROFILE)
+    (Path(config.text.folder) / ".ipynb_checkpoints").mkdir()
+    assert open_run(config, lambda: PROFILE) == PROFILE
+
+
+def test_lists_that_are_not_those_of_the_training_are_told(config):
+    open_run(config, lambda: PROFILE)
+    assert describe_other_lists(config.train.run, config.data.lists) == ""
+    append_byte(next(Path(config.data.lists).glob("test-*")))
+    warning = describe_other_lists(config.train.run, config.data.lists)
+    assert "queries of their test split may have been among its training queries" in warning
 
 
 def test_a_run_of_pretraining_is_no_place_for_a_ranker(config):
@@ -94,6 +132,7 @@ def test_a_start_that_was_killed_leaves_nothing_of_its_tokenizer(config):
     stale = Path(config.train.run, "tokenizer", "vocab.json")
     stale.parent.mkdir(parents=True)
     stale.touch()
+    Path(config.train.run, "contents.json").write_text("{}")
     open_run(config, lambda: PROFILE)
     assert {path.name for path in stale.parent.iterdir()} == {path.name for path in Path(config.text.folder).iterdir()}
 

@@ -13,7 +13,7 @@ from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import LossTerm, build_objective
-from tfr_listbert.training.optimizer import build_learning_rate, build_optimizer
+from tfr_listbert.training.optimizer import build_optimizer
 from tfr_listbert.training.ranking import train_ranker
 from tfr_listbert.training.runs import build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
@@ -26,31 +26,12 @@ def ranker(tiny_config):
     return build_run_ranker(tiny_config, batcher, RowProfile((10, 25), (25.0,), (12.0,)))
 
 
-def test_the_loss_of_a_step_is_the_mean_over_its_lists(tiny_config, ranker):
-    batch = next(iter(build_dataset(tiny_config.data.lists, "train", ranker.batcher, 6)))
-    total, count, rows = build_objective([LossTerm(build_loss("softmax_loss", {}))])(
-        ranker.network, batch, tf.constant([1, 2])
-    )
-    assert (int(count), int(rows)) == (6, int(batch["tokens"].nrows()))
-    model = TrainingModel(ranker.network, build_objective([LossTerm(build_loss("softmax_loss", {}))]), 1, 1.0)
-    model.compile(optimizer=build_optimizer(tiny_config.train, 10))
-    logs = model.train_step(batch)
-    assert int(logs["rows"]) == int(rows)
-    assert float(logs["loss"]) < float(total)
-
-
 def test_training_lowers_the_loss(tiny_config, ranker):
     dataset = build_dataset(tiny_config.data.lists, "train", ranker.batcher, 32)
     model = TrainingModel(ranker.network, build_objective([LossTerm(build_loss("softmax_loss", {}))]), 1, 1.0)
     model.compile(optimizer=tf.keras.optimizers.Adam(0.01))
     losses = model.fit(dataset, epochs=12, verbose=0).history["loss"]
     assert losses[-1] < 0.93 * losses[0]  # the labels' own entropy, 1.59 of 3.41, stays
-
-
-def test_the_rate_rises_then_falls_to_nothing():
-    rate = build_learning_rate(1.0, 100, 0.1)
-    got = [float(rate(step)) for step in (0, 5, 10, 55, 100)]
-    np.testing.assert_allclose(got, [0, 0.45, 0.9, 0.45, 0], atol=1e-6)
 
 
 def test_labels_that_a_loss_does_not_take_end_with_its_message(tiny_config, tmp_path):
@@ -89,3 +70,27 @@ def test_two_workers_take_the_steps_of_one_process(
     on_two_workers(*common, f"train.run={tmp_path / 'two'}", "train.strategy=multi_worker")
     on_one_device(*common, f"train.run={tmp_path / 'one'}")
     assert_same_weights(tmp_path / "one", tmp_path / "two", ("encoder", "head"))
+
+
+class Table(tf.keras.Model):
+    """A network of one table of three rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = self.add_weight("table", [3, 1], initializer="zeros")
+
+
+@pytest.mark.parametrize("lists", [1, 4])
+def test_a_step_takes_the_mean_over_lists_clipped_by_the_norm_of_its_whole_gradient_with_a_seed_of_its_own(lists):
+    def objective(network, batch, seed):
+        drawn = tf.random.stateless_uniform([], seed)
+        return tf.reduce_sum(tf.gather(network.table, [0, 0, 1])) + drawn, lists, 3  # gradient 2, 1, 0
+
+    network = Table()
+    model = TrainingModel(network, objective, run_seed=1, gradient_clip_norm=0.1)
+    model.compile(optimizer=tf.keras.optimizers.SGD(1.0))
+    first = model.train_step({})
+    assert float(first["gradient_norm"]) == pytest.approx(5**0.5 / lists)
+    np.testing.assert_allclose(network.table[:, 0], -0.1 / 5**0.5 * np.array([2, 1, 0]), rtol=1e-5)
+    second = lists * float(model.train_step({})["loss"]) + 0.5 / 5**0.5  # the table's part taken off
+    assert second != pytest.approx(lists * float(first["loss"]), abs=1e-3)

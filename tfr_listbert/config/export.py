@@ -24,7 +24,7 @@ class ExportConfig:
     vectors: str | None = None
     """Folder of `embed_documents` whose vectors go into a student's export, for `rank_ids` and `search`."""
     search_results: int = 10
-    """Documents that `search` finds where a request does not say."""
+    """Documents that `search` finds where a request's `results` is 0."""
     cascade: str | None = None
     """Run folder of a ranker that ranks a student's first documents anew, in one SavedModel; none when empty."""
     cascade_documents: int = 30

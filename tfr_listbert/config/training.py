@@ -85,6 +85,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Checks numbers and choices."""
+        require(bool(self.run.strip()), "train.run", "must name a folder", self.run)
         require_seed(self.seed, "train.seed")
         for name in ("epochs", "checkpoint_steps"):
             require(getattr(self, name) >= 1, f"train.{name}", "must be >= 1", getattr(self, name))

@@ -76,7 +76,7 @@ def read_hugging_face_config(folder: str | Path) -> HuggingFaceRoberta:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: `hugging_face.folder` must hold a model of the library.") from None
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is not valid JSON: {error}.") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a JSON object, got {type(content).__name__}.")
@@ -90,10 +90,13 @@ def read_hugging_face_config(folder: str | Path) -> HuggingFaceRoberta:
     return _parse_numbers(content, path)
 
 
+_RATES = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+
+
 def _parse_numbers(content: Mapping[str, Any], path: Path) -> HuggingFaceRoberta:
     def get(name: str, least: int = 1) -> int:
         value = content.get(name)
-        if not isinstance(value, int) or value < least:
+        if type(value) is not int or value < least:
             raise InputError(f"`{name}` in {path} must be a whole number >= {least}, got {value!r}.")
         return value
 
@@ -107,7 +110,10 @@ def _parse_numbers(content: Mapping[str, Any], path: Path) -> HuggingFaceRoberta
     )
     if shape.width % shape.heads:
         raise InputError(f"`num_attention_heads` in {path} must divide `hidden_size` {shape.width}, got {shape.heads}.")
-    rates = (content.get(name, 0.1) for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"))
+    rates = [content.get(name, 0.1) for name in _RATES]
+    for name, rate in zip(_RATES, rates, strict=True):
+        if type(rate) not in (int, float) or not 0 <= rate < 1:
+            raise InputError(f"`{name}` in {path} must be a number >= 0 and < 1, got {rate!r}.")
     return HuggingFaceRoberta(shape, get("vocab_size"), pad_id, *rates)
 
 

@@ -28,11 +28,13 @@ from tfr_listbert.metrics import ScoredList, compute_metrics, summarize_metrics
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
-from tfr_listbert.training.runs import read_ranker
+from tfr_listbert.training.runs import describe_other_lists, read_ranker
 
 RANKER = "ranker"
 SHOWN_METRIC = "ndcg_10"
 """The metric of the printed table."""
+LEVEL = 0.05
+"""p-value below which the ranker is said to be worse than another system."""
 RUN_FILE = "run.trec"
 """The ranker's rankings, in the folder of the results."""
 
@@ -70,6 +72,8 @@ def _evaluate(config: Config, folder: Path) -> dict[str, Any]:
     per_list = {name: compute_metrics(system, settings.relevant_from) for name, system in scored.items()}
     slices = {name: chosen for name, chosen in slice_lists(lists).items() if name in _SLICES}
     results = _compare(config, per_list, slices)
+    if warning := describe_other_lists(config.train.run, config.data.lists):
+        results["warning"] = warning
     _write_results(folder, results, per_list, lists, scored[RANKER])
     return results
 
@@ -107,13 +111,18 @@ def format_results(results: Mapping[str, Any]) -> str:
         any_system = next(iter(systems.values()))
         lines.append(
             f"{results['split']}, {_SLICES[name]}: {any_system['lists']} lists, "
-            f"{any_system['lists_without_relevant']} of them without a relevant document (these count 0)"
+            f"{any_system['lists_without_relevant']} of them without a relevant document, which count 0 in MRR"
         )
         lines.append(f"  {'system':12} {'NDCG@10':>8} {'95 % interval':>17} {'ranker better by':>17} {'p':>7}")
         for system, row in systems.items():
             against = "" if system == RANKER else f" {row['ranker_difference']:>+17.4f} {row['ranker_p']:>7.4f}"
             lines.append(f"  {system:12} {row[SHOWN_METRIC]:>8.4f} {format_interval(row['interval']):>17}{against}")
-    return "\n".join(lines)
+    lines += [
+        f"Beware: the ranker is significantly worse than {name} (p = {row['ranker_p']:.4f})."
+        for name, row in results["slices"].get("all", {}).items()
+        if name != RANKER and row["ranker_difference"] < 0 and row["ranker_p"] < LEVEL
+    ]
+    return "\n".join([*lines, *filter(None, [results.get("warning")])])
 
 
 def _write_results(

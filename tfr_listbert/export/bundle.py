@@ -34,7 +34,7 @@ from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write
 from tfr_listbert.folders import lock_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.schema import InputError, RankedList
-from tfr_listbert.training.runs import Ranker, read_ranker
+from tfr_listbert.training.runs import Ranker, describe_other_lists, read_ranker
 
 SCORE_TOLERANCE = 1e-4
 """Largest difference between a score of the reloaded SavedModel and of the model in memory."""
@@ -85,8 +85,12 @@ def _export(config: Config, base: Path) -> None:
     builder = build_requests(text_ranker, read_sample(config.data.lists))
     deployment = base.with_name(f"{config.export.name}.serving")
     labels = read_labels(deployment, config.export.name)
+    print(f"Writing version {version} to {base}, and trying it in a fresh process.", flush=True)
     with write_beside(base, version) as folder:
         bundle, notes = _write_with_options(config, text_ranker, folder, builder)
+        if warning := describe_other_lists(config.train.run, config.data.lists):
+            notes.append(warning)
+        print(f"Scoring the {config.evaluate.split} lists with it, to decide about its labels.", flush=True)
         decision = decide_stable(config, folder, base / str(labels.stable) if labels else None)
         write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
         card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, notes)
@@ -133,6 +137,8 @@ def _write_with_options(
 def _describe(folder: Path, bundle: Bundle, decision: Decision) -> str:
     label = "stable and canary" if decision.is_stable else "canary"
     forced = " Forced." if decision.is_forced else ""
+    if not decision.is_stable:
+        forced = " Clients that name no label get it all the same; export.force=true makes it stable."
     return (
         f"{folder}: {', '.join(bundle.signatures)}; {len(bundle.ops)} kinds of ops. Reloaded in a fresh "
         f"process it scores as the checkpoint does, to within {bundle.score_difference:.1e}.\n"

@@ -93,7 +93,7 @@ class TextStudent(TextRanker):
             towers: rows to vectors.
             fields: names of the text fields that `packer` reads.
             table: stored vectors of the same towers; without them there is no `rank_ids` and no `search`.
-            results: documents that `search` finds where a request does not say.
+            results: documents that `search` finds where a request's `results` is 0.
             features: names of numeric features that its signatures on text take; it reads none of them itself.
         """
         super().__init__(packer, towers, fields, features, 0)

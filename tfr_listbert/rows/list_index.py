@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from tfr_listbert.lists.elwc import read_records
 from tfr_listbert.rows.token_cache import RowStore
+from tfr_listbert.schema import InputError
 
 _HEADER_BYTES = 12  # of a TFRecord: length and its checksum; a checksum of 4 bytes follows the record
 _FRAME_BYTES = 16
@@ -21,6 +23,7 @@ class ListIndex:
 
     Attributes:
         shards: paths.
+        stamps: what tells that each is still the file that was indexed.
         shard: [N] int32, the shard of each list.
         offset: [N] int64, the first byte of its record there.
         length: [N] int64, bytes of its record.
@@ -29,6 +32,7 @@ class ListIndex:
     """
 
     shards: tuple[str, ...]
+    stamps: tuple[tuple[int, int], ...]
     shard: np.ndarray
     offset: np.ndarray
     length: np.ndarray
@@ -40,10 +44,17 @@ class ListIndex:
         return len(self.rows)
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
-        """Returns the serialized lists of these numbers, [B] bytes; only they are read."""
+        """Returns the serialized lists of these numbers, [B] bytes; only they are read.
+
+        Raises:
+            InputError: if their shard is another file now.
+        """
         records = np.empty(len(numbers), object)
         for place, number in enumerate(numbers):
-            with open(self.shards[self.shard[number]], "rb") as file:
+            path = self.shards[self.shard[number]]
+            with open(path, "rb") as file:
+                if _stamp(os.fstat(file.fileno())) != self.stamps[self.shard[number]]:
+                    raise InputError(f"{path} was written anew while it was being read; start again.")
                 file.seek(self.offset[number])
                 records[place] = file.read(self.length[number])
         return records
@@ -62,7 +73,12 @@ def index_lists(shards: Sequence[str]) -> ListIndex:
     found = [(number, *place) for number, path in enumerate(shards) for place in _walk_shard(path)]
     table = np.array(found, np.int64).reshape(-1, 4)
     shard, offset, length, rows = table.T
-    return ListIndex(tuple(shards), shard.astype(np.int32), offset, length, rows.astype(np.int32))
+    stamps = tuple(_stamp(os.stat(path)) for path in shards)
+    return ListIndex(tuple(shards), stamps, shard.astype(np.int32), offset, length, rows.astype(np.int32))
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_ino, status.st_mtime_ns
 
 
 def _walk_shard(path: str) -> Iterator[tuple[int, int, int]]:

@@ -44,6 +44,9 @@ def build_byte_names() -> list[str]:
     return [chr(byte) if byte in printable else next(others) for byte in range(256)]
 
 
+_ADDS_SPACE = "must have true or false for `add_prefix_space`"
+
+
 def read_byte_bpe_files(folder: str | Path) -> ByteBPEFiles:
     """Returns the tokenizer of a Hugging Face folder: its `tokenizer.json`, or its `vocab.json` and `merges.txt`.
 
@@ -55,8 +58,16 @@ def read_byte_bpe_files(folder: str | Path) -> ByteBPEFiles:
     folder = Path(folder)
     settings = _read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
     adds_space = settings.get("add_prefix_space")
-    if (folder / "tokenizer.json").exists():
-        return _parse_tokenizer(_read_json(folder / "tokenizer.json"), adds_space, str(folder / "tokenizer.json"))
+    _require(adds_space in (None, True, False), f"{folder}/tokenizer_config.json", _ADDS_SPACE, adds_space)
+    path = folder / "tokenizer.json"
+    if path.exists():
+        content = _read_json(path)
+        try:
+            return _parse_tokenizer(content, adds_space, str(path))
+        except InputError:
+            raise
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is not of the form of RoBERTa's byte-level BPE: {error}.") from None
     return read_vocabulary_and_merges(folder, bool(adds_space))
 
 
@@ -115,7 +126,10 @@ def _check(files: ByteBPEFiles, source: str) -> ByteBPEFiles:
     for name in build_byte_names():
         _require(name in vocabulary, source, "must hold all 256 bytes", f"no {name!r}")
     for symbol, index in vocabulary.items():
-        _require(isinstance(index, int) and index >= 0, source, f"must give {symbol!r} an id >= 0", index)
+        _require(type(index) is int and index >= 0, source, f"must give {symbol!r} an id >= 0", index)
+    _require(
+        len(set(vocabulary.values())) == len(vocabulary), source, "must give each symbol an id of its own", "one twice"
+    )
     _require(len(files.merges) > 0, source, "must hold merges", 0)
     for merge in files.merges:
         _require(len(merge) == 2, source, "must hold merges of two symbols each", merge)
@@ -146,3 +160,5 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not valid UTF-8: {error}.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None

@@ -66,7 +66,10 @@ def _make_beside(folder: Path) -> Path:
     """Makes an empty folder beside `folder`, to be renamed when it is whole."""
     beside = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    try:
+        beside.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error}.") from None
     return beside
 
 

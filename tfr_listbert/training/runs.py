@@ -28,10 +28,12 @@ from tfr_listbert.schema import InputError
 from tfr_listbert.text.packing import RowPacker
 from tfr_listbert.text.tokenizer import read_description, read_tokenizer
 from tfr_listbert.training.checkpoints import find_checkpoint, restore_objects
-from tfr_listbert.training.contents import describe_contents
+from tfr_listbert.training.contents import describe_contents, digest_lists, list_files
 
 CONTENTS_FILE = "contents.json"
 """File of a run folder: hashes of the lists, the tokenizer and the initial weights that it was begun with."""
+
+_BESIDE = ("log.txt", "settings.json")  # a comparison writes them before its run begins
 
 FIXED_SECTIONS = ("data", "text", "encoder", "model", "loss", "train")
 """Sections that decide a run's weights; a run goes on only under the same."""
@@ -57,7 +59,8 @@ def open_run(config: Config, measure: Callable[[], RowProfile]) -> RowProfile:
     """
 
     def write_profile(run: Path) -> None:
-        (run / "rows.json").write_text(json.dumps(dataclasses.asdict(measure())) + "\n")
+        with replace_file(run / "rows.json") as partial:
+            partial.write_text(json.dumps(dataclasses.asdict(measure())) + "\n")
 
     contents = describe_contents(config)
     return read_profile(open_folder(config, list_fixed_sections(config), contents, write_profile))
@@ -82,15 +85,31 @@ def open_folder(
         _require_same(config, read_config(run / "config.yaml"), sections)
         _require_same_contents(run, contents)
         return run
-    run.mkdir(parents=True, exist_ok=True)
-    (run / CONTENTS_FILE).write_text(json.dumps(contents, indent=1) + "\n")
-    if Path(config.text.folder).resolve() != (run / "tokenizer").resolve():
+    has_tokenizer = Path(config.text.folder).resolve() == (run / "tokenizer").resolve()
+    _begin_folder(run, ("tokenizer",) if has_tokenizer else ())
+    with replace_file(run / CONTENTS_FILE) as partial:
+        partial.write_text(json.dumps(contents, indent=1) + "\n")
+    if not has_tokenizer:
         shutil.rmtree(run / "tokenizer", ignore_errors=True)  # of a start that was killed, maybe with another one
         shutil.copytree(config.text.folder, run / "tokenizer")
     prepare(run)
     with replace_file(run / "config.yaml") as partial:  # last: a folder without it is begun anew
         write_config(config, partial)
     return run
+
+
+def _begin_folder(run: Path, known: Sequence[str]) -> None:
+    """Makes the folder of a run; one that is there may hold a run that was begun, a comparison's files, or `known`."""
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`train.run` names {run}, which cannot be made: {error}.") from None
+    names = {path.name for path in run.iterdir() if not path.name.startswith(".partial-")}
+    others = names.difference(_BESIDE, known)
+    if others and not (run / CONTENTS_FILE).exists():
+        raise InputError(
+            f"`train.run` names {run}, which holds no run, and other files ({min(others)}); name a new folder."
+        )
 
 
 def _require_same(config: Config, found: Config, sections: Sequence[str]) -> None:
@@ -114,7 +133,7 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
 
 def _require_same_contents(run: Path, contents: Mapping[str, str]) -> None:
     path = run / CONTENTS_FILE
-    found = json.loads(path.read_text()) if path.exists() else {}
+    found = _read_json(path) if path.exists() else {}
     if ("data.lists" in contents) != ("data.lists" in found):
         kind = "a ranker or student" if "data.lists" in found else "pre-training or of an import"
         raise InputError(
@@ -129,11 +148,28 @@ def _require_same_contents(run: Path, contents: Mapping[str, str]) -> None:
         )
 
 
+def describe_other_lists(run: str | Path, lists: str | Path) -> str:
+    """Returns what must be said of results on lists that are not those which the run was trained on; "" if they are."""
+    path = Path(run) / CONTENTS_FILE
+    found = _read_json(path).get("data.lists") if path.exists() else None
+    if found in (None, digest_lists(lists)):
+        return ""
+    return (
+        f"Beware: the lists in {lists} are not those that {run} was trained on, or have been prepared anew since; "
+        "queries of their test split may have been among its training queries."
+    )
+
+
 def read_profile(run: str | Path) -> RowProfile:
     """Returns the profile of a run's training rows."""
-    return RowProfile(
-        **{name: tuple(values) for name, values in json.loads((Path(run) / "rows.json").read_text()).items()}
-    )
+    return RowProfile(**{name: tuple(values) for name, values in _read_json(Path(run) / "rows.json").items()})
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); remove the run's folder, and train anew.") from None
 
 
 def write_metrics(run: str | Path, metrics: dict[str, Any]) -> None:
@@ -171,7 +207,10 @@ def adopt_initial(config: Config) -> Config:
         return config
     initial = Path(config.encoder.initial)
     if not (initial / "config.yaml").exists():
-        raise InputError(f"`encoder.initial` must name a run folder, got {initial}, which holds no run.")
+        raise InputError(
+            f"`encoder.initial` must name a run folder, got {initial}, which holds no run. Run pipelines/pretrain.py "
+            "with a config whose `train.run` it is, or set `encoder.initial: null` to start from random weights."
+        )
     found = read_config(initial / "config.yaml").encoder
     shape = resolve_shape(found)
     numbers = dataclasses.asdict(shape)
@@ -189,7 +228,7 @@ def adopt_initial(config: Config) -> Config:
 
 def _require_same_tokenizer(folder: Path, initial: Path) -> None:
     read_tokenizer(folder)
-    contents = [{path.name: path.read_bytes() for path in place.glob("*")} for place in (folder, initial)]
+    contents = [{path.name: path.read_bytes() for path in list_files(place)} for place in (folder, initial)]
     if contents[0] != contents[1]:
         kind = read_description(initial)["kind"]
         raise InputError(
@@ -323,6 +362,6 @@ def compute_version(run: str | Path, checkpoint: str | int = "best") -> str:
     config = read_config(run / "config.yaml")
     fields = [dataclasses.asdict(field) for field in config.text.fields]
     digest.update(json.dumps([fields, config.text.query_tokens, config.model.pooling]).encode())
-    for path in sorted((run / "tokenizer").glob("*")):
+    for path in sorted(list_files(run / "tokenizer")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -135,7 +135,9 @@ def train(task: Task, config: TrainConfig, run: Path, strategy: tf.distribute.St
             error.progress = checkpoints.progress  # no checkpoint has it
             raise
         except tf.errors.InvalidArgumentError as error:
-            if told := re.search(r"assertion failed: (.*)", error.message):
+            if told := re.search(r"(?:assertion failed|InputError): (.*)", error.message):
                 raise InputError(f"A step of the training cannot be computed: {told[1]}") from None
             raise
+    elif is_chief(strategy):
+        print(f"{run} has ended already, at step {first_step}; nothing is trained.")
     return checkpoints.progress

@@ -38,7 +38,9 @@ def test_runs_differ_in_loss_rate_seed_and_folder_alone():
     assert [str(run.folder) for run in runs] == ["out/softmax_loss/4", "out/softmax_loss/5", "out/b/4", "out/b/5"]
     assert {run.config.train.epochs for run in runs} == {config.train.epochs}
     same = [
-        dataclasses.replace(run.config, loss=config.loss, train=dataclasses.replace(run.config.train, run="", seed=0))
+        dataclasses.replace(
+            run.config, loss=config.loss, train=dataclasses.replace(run.config.train, run="any", seed=0)
+        )
         for run in runs
     ]
     assert all(one == same[0] for one in same)

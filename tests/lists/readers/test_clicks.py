@@ -300,3 +300,25 @@ def test_lists_do_not_come_in_the_order_of_their_text(shop, read):
     queries = [one.query for one in read(shop(format_log(rows))).lists]
     assert queries != sorted(queries) and sorted(queries) == [row[0] for row in rows]
     assert queries == [one.query for one in read(shop(format_log(rows[::-1]))).lists]
+
+
+def test_windows_do_not_reach_into_each_other(shop, read):
+    header = "query,document_id,position,impressions,clicks,time"
+    rows = [("q", "p1", 2, 100, 5, "2022-03-01"), ("q", "p2", 3, 100, 10, "2022-03-01")]
+    rows += [("q", "p3", 1, 300, 90, "2022-05-01")]
+    windows = {"train_window": ["2022-03-01", "2022-03-02"], "test_window": ["2022-05-01", "2022-05-02"]}
+    lists = read(shop(format_log(rows, header), **windows), split_by="time", list_size=2).lists
+    (train,) = [one for one in lists if one.split == "train"]
+    found = [(d.document_id, d.position, d.label) for d in train.documents]
+    assert found == [("p1", 1, 2.0), ("p2", 2, 4.0)] and train.query_count == 100
+
+
+def test_a_products_place_is_its_mean_over_impressions_not_over_rows(shop, read):
+    rows = [("q", "p1", 3, 100, 1), ("q", "p2", 1, 90, 1), ("q", "p2", 9, 10, 1)]  # 3, and 1.8 (of rows: 5)
+    (one,) = read(shop(format_log(rows))).lists
+    assert [document.document_id for document in one.documents] == ["p2", "p1"]
+
+
+def test_a_rounding_error_raises_no_grade(shop, read):
+    rows = [("q", "p1", 1, 50, 36), ("q", "p2", 2, 50, 27)]  # 4 * 0.54 / 0.72 is 3.0000000000000004
+    assert read(shop(format_log(rows))).labels == {"q": {"p1": 4, "p2": 3}}

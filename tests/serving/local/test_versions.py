@@ -53,8 +53,9 @@ def test_newest_version_takes_over_and_the_old_one_goes(base):
 
 
 def test_hidden_and_named_folders_are_no_versions(base):
-    for name in (".5", "5-copy", "five"):
+    for name in (".5", "5-copy", "five", str(2**63)):
         shutil.copytree(base / "1", base / name)
+    (base / "1" / "dangling").symlink_to(base / "nowhere")
     model = Model(ModelSource("toy", base))
     model.refresh()
     assert states(model) == {1: "AVAILABLE"}

@@ -24,10 +24,12 @@ class ScriptedService(PredictionServiceServicer):
     def __init__(self):
         self.script = []
         self.is_over = threading.Event()
+        self.inputs = ["x"]
 
     def GetModelMetadata(self, request, context):  # noqa: N802
         signatures = SignatureDefMap()
-        signatures.signature_def["rank"].inputs["x"].dtype = tf.float32.as_datatype_enum
+        for name in self.inputs:
+            signatures.signature_def["rank"].inputs[name].dtype = tf.float32.as_datatype_enum
         response = GetModelMetadataResponse()
         response.metadata["signature_def"].Pack(signatures)
         return response
@@ -38,7 +40,8 @@ class ScriptedService(PredictionServiceServicer):
             self.is_over.wait(10)
         elif status != "OK":
             context.abort(grpc.StatusCode[status], "as scripted")
-        return PredictResponse(outputs={"y": tf.make_tensor_proto(tf.make_ndarray(request.inputs["x"]) + 1)})
+        outputs = {"y": tf.make_ndarray(request.inputs["x"]) + 1, "text": "grün"}
+        return PredictResponse(outputs={name: tf.make_tensor_proto(value) for name, value in outputs.items()})
 
 
 @pytest.fixture
@@ -55,14 +58,14 @@ def ask():
         with contextlib.closing(open_model(url, "m", **options)) as model:
             return model.predict("rank", {"x": [1.0]})
 
-    call.service = service
+    call.service, call.url = service, url
     yield call
     service.is_over.set()
     server.stop(None).wait()
 
 
 def test_overload_and_lost_connections_are_tried_again_with_longer_waits(ask, waits):
-    assert ask("UNAVAILABLE", "RESOURCE_EXHAUSTED", "OK") == {"y": [2.0]}
+    assert ask("UNAVAILABLE", "RESOURCE_EXHAUSTED", "OK") == {"y": [2.0], "text": "grün"}  # text as over REST
     assert ask.service.script == []
     assert all(low <= wait <= 2 * low for wait, low in zip(waits, (0.05, 0.1), strict=True))
 
@@ -85,3 +88,10 @@ def test_errors_of_the_request_are_not_tried_again(ask, waits, code, status):
         ask(code, "OK")
     assert caught.value.status == status
     assert ask.service.script == ["OK"] and waits == []
+
+
+def test_signatures_are_those_of_the_model_that_is_there_now(ask):
+    with contextlib.closing(open_model(ask.url, "m")) as model:
+        assert model.read_signatures() == {"rank": {"x": "DT_FLOAT"}}
+        ask.service.inputs.append("z")
+        assert model.read_signatures() == {"rank": {"x": "DT_FLOAT", "z": "DT_FLOAT"}}

@@ -124,9 +124,9 @@ def _require_same(config: Config) -> None:
         ]
     if changed:
         raise InputError(
-            f"{folder} holds a run with other settings: {'; '.join(changed)}. Choose another `compare.output`, another "
-            "`name` for the loss, take settings and files back, or remove the folder. (`contents` are hashes of what "
-            "the files hold that a setting names.)"
+            f"{folder} holds a run with other settings: {'; '.join(changed)}. Choose another `compare.output` or "
+            "`distill.output`, another `name` for the loss, take settings and files back, or remove the folder. "
+            "(`contents` are hashes of what the files hold that a setting names.)"
         )
 
 

@@ -110,6 +110,11 @@ class ClicksReader:
         windows = parse_windows(self.train_window, self.test_window)
         if windows:
             wanted[TIME] = True
+        if not is_ctr and not any(log.find_columns(database, [self.columns.get(POSITION, POSITION)]).values()):
+            raise InputError(
+                "`data.options.grading: clicks_over_expected` needs the column of positions, `data.options.columns."
+                "position`; for a log without positions set `grading: ctr`."
+            )
         columns = map_columns(log, database, wanted, self.columns, "data.options.columns")
         weights = {CLICKS: 1.0}
         weights.update({name: self._get_number(weight) for name, weight in _ACTIONS.items() if name in columns})
