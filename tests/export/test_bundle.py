@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving.local.sources import read_sources
 from serving.remote.golden import find_bundle, read_golden_requests, replay_golden_requests
 from serving.remote.ranking import RankingClient
 from tfr_listbert.config import read_config
 from tfr_listbert.export import bundle
 from tfr_listbert.export.allowed_ops import CORE_OPS, TEXT_OPS
 from tfr_listbert.export.bundle import choose_version, export_ranker, read_ops, write_beside
+from tfr_listbert.export.gate import Decision
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.export.trial import Trial
 from tfr_listbert.folders import lock_folder
@@ -117,6 +119,25 @@ def test_a_second_export_does_not_begin_while_one_runs(run_config, tmp_path):
     ):
         export_ranker(config)
     assert list(tmp_path.glob("*/*")) == []
+
+
+@pytest.mark.parametrize(("is_good", "stable"), [(True, 2), (False, 1)])
+def test_a_second_version_is_stable_only_if_it_is_good_enough(
+    run_config, tmp_path, monkeypatch, capsys, is_good, stable
+):
+    def write(config, ranker, folder, builder):
+        (folder / "assets.extra").mkdir(parents=True)
+        return bundle.Bundle(frozenset(), ("serving_default",), 0.0, {1: 0.01, 1000: 1.0}, 100), []
+
+    decisions = iter([Decision(True, "It is the first version."), Decision(is_good, "It was compared.")])
+    monkeypatch.setattr(bundle, "_write_with_options", write)
+    monkeypatch.setattr(bundle, "decide_stable", lambda *_: next(decisions))
+    config = dataclasses.replace(run_config, export=dataclasses.replace(run_config.export, output=str(tmp_path)))
+    for _ in range(2):
+        export_ranker(config)
+    (source,) = read_sources(tmp_path / f"{config.export.name}.serving" / "models.config")
+    assert source.labels == {"stable": stable, "canary": 2}
+    assert ("Clients that name no label get it all the same" in capsys.readouterr().out) == (not is_good)
 
 
 def test_version_takes_its_place_when_it_is_whole(tmp_path):

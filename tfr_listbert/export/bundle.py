@@ -136,13 +136,13 @@ def _write_with_options(
 
 def _describe(folder: Path, bundle: Bundle, decision: Decision) -> str:
     label = "stable and canary" if decision.is_stable else "canary"
-    forced = " Forced." if decision.is_forced else ""
+    notice = " Forced." if decision.is_forced else ""
     if not decision.is_stable:
-        forced = " Clients that name no label get it all the same; export.force=true makes it stable."
+        notice = " Clients that name no label get it all the same; export.force=true makes it stable."
     return (
         f"{folder}: {', '.join(bundle.signatures)}; {len(bundle.ops)} kinds of ops. Reloaded in a fresh "
         f"process it scores as the checkpoint does, to within {bundle.score_difference:.1e}.\n"
-        f"Label: {label}. {decision.reason}{forced}\n"
+        f"Label: {label}. {decision.reason}{notice}\n"
         f"Card: {folder / EXTRA_FOLDER / CARD_FILE}. Files for servers: {folder.parent}.serving.\n"
         f"Serve it: bash serving/serve.sh {folder.parent}\n"
         f"Verify what is served: python serving/verify.py http://127.0.0.1:8501 --bundle {folder.parent}"
