@@ -50,6 +50,9 @@ def train_students(runs: Sequence[Run]) -> None:
         InputError: if one failed, or has been trained with other settings or on other scores.
     """
     waiting = [run for run in runs if read_outcome(run) is None]
+    if waiting:
+        told = f"each writes its progress to its {LOG_FILE}, the first to {waiting[0].folder / LOG_FILE}"
+        print(f"Training {len(waiting)} of {len(runs)} students, one after the other; {told}.", flush=True)
     failed = run_all(waiting, 1, lambda run: print(f"{run.folder}: {_describe(run)}", flush=True))
     if failed:
         logs = ", ".join(str(run.folder / LOG_FILE) for run in failed)

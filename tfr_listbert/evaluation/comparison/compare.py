@@ -53,6 +53,7 @@ def compare_losses(config: Config) -> Results | None:
             failed, which the next call tries again.
     """
     if config.compare.dry_run:
+        print("Timing a few steps.", flush=True)
         with tempfile.TemporaryDirectory() as place:
             print(_estimate(config, _plan(config, place)))
         return None
