@@ -201,6 +201,14 @@ def test_a_log_without_positions_is_ordered_by_impressions(shop, read):
     ]
 
 
+def test_expected_clicks_without_positions_are_answered(shop, read):
+    log = format_log([("q", "p1", 60, 0)], "query,document_id,impressions,clicks")
+    with pytest.raises(InputError, match="needs the column of positions, .* without positions set `grading: ctr`"):
+        read(shop(log, grading="clicks_over_expected"))
+    with pytest.raises(InputError, match="`data.options.columns.position` must name a column of .* no column 'rank'"):
+        read(shop(log, grading="clicks_over_expected", columns={"position": "rank"}))
+
+
 def test_rates_need_no_position_and_nan_is_no_click(shop, read):
     rows = [("q", "p1", "", 60, 0), ("q", "p2", 2, 90, 9), ("q", "p3", 1, 70, "NaN")]
     reading = read(shop(format_log(rows)))

@@ -110,7 +110,8 @@ class ClicksReader:
         windows = parse_windows(self.train_window, self.test_window)
         if windows:
             wanted[TIME] = True
-        if not is_ctr and not any(log.find_columns(database, [self.columns.get(POSITION, POSITION)]).values()):
+        is_mapped = is_ctr or POSITION in self.columns
+        if not is_mapped and not any(log.find_columns(database, [POSITION]).values()):
             raise InputError(
                 "`data.options.grading: clicks_over_expected` needs the column of positions, `data.options.columns."
                 "position`; for a log without positions set `grading: ctr`."

@@ -65,15 +65,8 @@ def _parse_time(value: Any) -> datetime.datetime:
 
 
 def build_time(name: str) -> str:
-    """Returns SQL for a column as a moment, else NULL: ISO date or time, YYYYMMDD, (milli)seconds since 1970.
-
-    A moment before 1990, or more than a year ahead, is none, but something else that was misread, such as 04-03-24.
-    """
-    moment = _build_moment(f"trim({build_text(name)})")
-    return f"CASE WHEN {moment} BETWEEN TIMESTAMPTZ '1990-01-01' AND now() + INTERVAL 1 YEAR THEN {moment} END"
-
-
-def _build_moment(text: str) -> str:
+    """Returns SQL for a column as a moment, else NULL: ISO date or time, YYYYMMDD, (milli)seconds since 1970."""
+    text = f"trim({build_text(name)})"
     number = f"TRY_CAST({text} AS DOUBLE)"
     day = f"TRY_CAST(try_strptime(left({text}, 8), '%Y%m%d') AS TIMESTAMPTZ)"
     seconds = f"to_timestamp(CASE WHEN abs({number}) >= 1e11 THEN {number} / 1000 ELSE {number} END)"
@@ -84,11 +77,11 @@ def _build_moment(text: str) -> str:
 
 
 def require_time(name: str) -> Rule:
-    """Returns the rule that a column holds a moment."""
-    reason = (
-        f"{name} is not a date or time since 1990 (2024-03-04, 20240304, with a time or not, or seconds since 1970)"
-    )
-    return Rule(reason, f"{build_time(name)} IS NULL", f"coalesce({build_text(name)}, '')")
+    """Returns the rule that a column holds a moment, from 1990 to a year ahead: others were misread, as 04-03-24 is."""
+    form = "2024-03-04, 20240304, with a time or not, or seconds since 1970"
+    is_likely = f"{build_time(name)} BETWEEN TIMESTAMPTZ '1990-01-01' AND now() + INTERVAL 1 YEAR"
+    reason = f"{name} is not a date or time since 1990 ({form})"
+    return Rule(reason, f"NOT coalesce({is_likely}, false)", f"coalesce({build_text(name)}, '')")
 
 
 def assign_split(name: str, windows: Sequence[Window]) -> str:
