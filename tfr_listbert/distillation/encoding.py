@@ -54,8 +54,8 @@ class StudentEncoder:
             mask = tf.ones([1, tf.size(columns[0])], tf.bool)
             return towers.document_tower(packer.pack_documents(fields, mask))
 
-        strings = [strings] * len(self.fields)
-        self._encode_documents = tf.function(encode_documents, input_signature=strings, autograph=False)
+        columns = [strings] * len(self.fields)
+        self._encode_documents = tf.function(encode_documents, input_signature=columns, autograph=False)
 
     def encode_queries(self, queries: Sequence[str]) -> np.ndarray:
         """Returns the vector of each query, float32 [B, V]."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,8 +103,10 @@ def _load_lists(config: Config, request: ReadRequest, database: Database, exclud
     fields, pair_label = config.text.fields, config.pretrain.pair_label
     list_shards(config.data.lists, "train", [field.name for field in fields])
     paths = {name: request.folder / f"{name}.jsonl" for name in ("documents", "queries")}
-    with contextlib.ExitStack() as stack:
-        documents, queries = (stack.enter_context(path.open("w", encoding="utf-8")) for path in paths.values())
+    with (
+        paths["documents"].open("w", encoding="utf-8") as documents,
+        paths["queries"].open("w", encoding="utf-8") as queries,
+    ):
         for ranked_list in tqdm(read_lists(config.data.lists, "train"), desc="reading lists", unit=" lists"):
             query = {"query": ranked_list.query, "count": ranked_list.query_count or None}
             queries.write(_to_line(query))

@@ -70,10 +70,10 @@ def index_lists(shards: Sequence[str]) -> ListIndex:
     Raises:
         InputError: if a shard is damaged.
     """
+    stamps = tuple(_stamp(os.stat(path)) for path in shards)  # first: what is written anew meanwhile must differ
     found = [(number, *place) for number, path in enumerate(shards) for place in _walk_shard(path)]
     table = np.array(found, np.int64).reshape(-1, 4)
     shard, offset, length, rows = table.T
-    stamps = tuple(_stamp(os.stat(path)) for path in shards)
     return ListIndex(tuple(shards), stamps, shard.astype(np.int32), offset, length, rows.astype(np.int32))
 
 

@@ -104,19 +104,19 @@ class ClicksReader:
     def _sum_log(self, request: ReadRequest, database: Database) -> bool:
         """Makes the table `shown` and says whether the log has positions."""
         log = open_source(self.log, "data.options.log", self.csv)
-        wanted = {QUERY: True, DOCUMENT_ID: True, CLICKS: True, IMPRESSIONS: False}
+        wanted = {QUERY: True, DOCUMENT_ID: True, CLICKS: True, IMPRESSIONS: False, POSITION: False}
         is_ctr = self.grading == "ctr"
-        wanted.update({POSITION: False} if is_ctr else {POSITION: True, **dict.fromkeys(_ACTIONS, False)})
+        if not is_ctr:
+            wanted.update(dict.fromkeys(_ACTIONS, False))
         windows = parse_windows(self.train_window, self.test_window)
         if windows:
             wanted[TIME] = True
-        is_mapped = is_ctr or POSITION in self.columns
-        if not is_mapped and not any(log.find_columns(database, [POSITION]).values()):
+        columns = map_columns(log, database, wanted, self.columns, "data.options.columns")
+        if not is_ctr and POSITION not in columns:
             raise InputError(
                 "`data.options.grading: clicks_over_expected` needs the column of positions, `data.options.columns."
                 "position`; for a log without positions set `grading: ctr`."
             )
-        columns = map_columns(log, database, wanted, self.columns, "data.options.columns")
         weights = {CLICKS: 1.0}
         weights.update({name: self._get_number(weight) for name, weight in _ACTIONS.items() if name in columns})
         sum_log(request, database, log, columns, weights, windows, needs_position=not is_ctr)
