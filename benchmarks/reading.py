@@ -23,8 +23,8 @@ from tfr_listbert.rows.training_order import TrainingOrder
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.randomness import make_repeatable
+from tfr_listbert.training.rankers import build_batcher
 from tfr_listbert.training.ranking import index_training_lists
-from tfr_listbert.training.runs import build_batcher
 
 ROUNDS = 5
 ROUND_SECONDS = 5.0

@@ -39,8 +39,9 @@ from tfr_listbert.rows.dataset import RowBatcher
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import RunCheckpoints
+from tfr_listbert.training.rankers import build_batcher, build_run_ranker
 from tfr_listbert.training.ranking import measure_training_rows
-from tfr_listbert.training.runs import build_batcher, build_run_ranker, open_run
+from tfr_listbert.training.run_folder import open_run
 
 DOCUMENTS = 100
 ROUNDS = 7

@@ -22,7 +22,7 @@ from tfr_listbert.config import Config
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.randomness import make_repeatable
-from tfr_listbert.training.runs import build_batcher
+from tfr_listbert.training.rankers import build_batcher
 
 STEPS = 5
 SHOWN = 20

@@ -40,8 +40,8 @@ from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
 from tfr_listbert.training.randomness import make_repeatable
+from tfr_listbert.training.rankers import build_batcher, build_run_ranker
 from tfr_listbert.training.ranking import index_training_lists, measure_training_rows
-from tfr_listbert.training.runs import build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
 
 HERE = Path(__file__).parent

@@ -23,7 +23,7 @@ from tfr_listbert.export.bundle import build_text_ranker
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.rows.profile import RowProfile, measure_rows
 from tfr_listbert.text.tokenizer import read_tokenizer
-from tfr_listbert.training.runs import build_batcher, build_run_ranker
+from tfr_listbert.training.rankers import build_batcher, build_run_ranker
 
 SIGNATURES = ("serving_default", "rank_ids", "search", "cascade_ids")
 
@@ -46,7 +46,7 @@ def build_student(config: Config):
     from tfr_listbert.distillation.embedding import embed_documents
     from tfr_listbert.export.student import build_text_student
     from tfr_listbert.training.checkpoints import RunCheckpoints
-    from tfr_listbert.training.runs import open_run
+    from tfr_listbert.training.run_folder import open_run
 
     tf.keras.utils.set_random_seed(1)
     batcher = build_batcher(config, read_tokenizer(config.text.folder))
@@ -62,7 +62,7 @@ def build_cascade(config: Config, teacher: str):
     from tfr_listbert.distillation.vectors import read_vectors
     from tfr_listbert.export.cascade import TextCascade
     from tfr_listbert.export.student_signatures import VectorTable
-    from tfr_listbert.training.runs import read_ranker
+    from tfr_listbert.training.rankers import read_ranker
 
     student, stored = read_ranker(config.train.run), read_vectors(config.export.vectors)
     table = VectorTable(stored.read_ids(), stored.read_vectors())
@@ -73,7 +73,7 @@ def build_cascade(config: Config, teacher: str):
 def build_catalogue(config: Config, size: int):
     """Returns the student in a run folder with random unit vectors of `size` documents."""
     from tfr_listbert.export.student_signatures import TextStudent, VectorTable
-    from tfr_listbert.training.runs import read_ranker
+    from tfr_listbert.training.rankers import read_ranker
 
     student = read_ranker(config.train.run)
     vectors = np.random.default_rng(1).standard_normal((size, config.model.vector_size), np.float32)

@@ -106,7 +106,14 @@ def build_export_config(folder: Path) -> Config:
             "query_tokens": 8,
             "fields": [{"name": "title", "tokens": 12}, {"name": "brand", "tokens": 4, "template": "by {}"}],
         },
-        "encoder": {"size": "tiny", "layers": 1, "width": 32, "inner_width": 64},
+        "encoder": {
+            "size": "tiny",
+            "layers": 1,
+            "width": 32,
+            "inner_width": 64,
+            "match_marks": True,
+            "letter_marks": True,
+        },
         "model": {"features": ["price", "rating"]},
         "train": {"run": str(folder / "run")},
         "evaluate": {"resamples": 200},
@@ -130,7 +137,8 @@ def export_random_ranker(folder: Path) -> None:
     from tfr_listbert.rows.profile import RowProfile
     from tfr_listbert.text.tokenizer import train_tokenizer
     from tfr_listbert.training.checkpoints import RunCheckpoints
-    from tfr_listbert.training.runs import build_batcher, build_run_ranker, open_run
+    from tfr_listbert.training.rankers import build_batcher, build_run_ranker
+    from tfr_listbert.training.run_folder import open_run
 
     config = build_export_config(folder)
     tokenizer = train_tokenizer(TEXTS * 3, config.text.folder, config.text.vocabulary_size)

@@ -87,6 +87,10 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ("text: {fields: [{tokens: 3}]}", r"`text.fields\[0\].name` is required and missing."),
         ("text: {fields: [{name: colour}]}", r"`text.fields` must be among `data.fields` \['title'\], got 'colour'."),
         ("text: {fields: [{name: title, template: by}]}", r"template` must hold {} once, got 'by'."),
+        *(
+            (f"model: {{type: student}}\nencoder: {{{name}: true}}", f"`encoder.{name}` must be false for a student")
+            for name in ("match_marks", "letter_marks")
+        ),
         ("model: {features: [price]}", r"`model.features` must be among `data.features` \[\], got 'price'."),
         *(
             (f"distill: {{losses: [{{name: {name}, terms: [{{loss: margin_mse_loss}}]}}]}}", "losses.name` " + rule)

@@ -14,8 +14,9 @@ from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.checkpoints import RunCheckpoints
+from tfr_listbert.training.rankers import build_batcher, build_run_ranker
 from tfr_listbert.training.ranking import train_ranker
-from tfr_listbert.training.runs import build_batcher, build_run_ranker, open_run
+from tfr_listbert.training.run_folder import open_run
 
 
 def name_by_text(ranked_list):

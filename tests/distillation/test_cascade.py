@@ -12,7 +12,7 @@ from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import InputError
-from tfr_listbert.training.runs import read_ranker
+from tfr_listbert.training.rankers import read_ranker
 
 FIRST = 3
 

@@ -23,7 +23,8 @@ from tfr_listbert.export.student import build_text_student
 from tfr_listbert.export.student_signatures import UNKNOWN_SCORE, VectorTable
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import PADDING_SCORE, InputError
-from tfr_listbert.training.runs import compute_version, read_ranker
+from tfr_listbert.training.rankers import read_ranker
+from tfr_listbert.training.run_folder import compute_version
 
 
 @pytest.fixture(scope="module")

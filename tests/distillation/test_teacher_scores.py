@@ -14,8 +14,8 @@ from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, InputError
+from tfr_listbert.training.rankers import read_ranker
 from tfr_listbert.training.ranking import train_ranker
-from tfr_listbert.training.runs import read_ranker
 
 
 def read_scores(folder):

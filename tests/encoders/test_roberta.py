@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.config import EncoderConfig
-from tfr_listbert.encoders.roberta import SIZES, RobertaEncoder, RobertaShape, mark_matches, resolve_shape
+from tfr_listbert.encoders.roberta import SIZES, RobertaEncoder, RobertaShape, resolve_shape
 from tfr_listbert.schema import InputError
 
 SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=10)
@@ -76,12 +76,6 @@ def test_chosen_places_alone_equal_those_of_all(encoder):
     chosen = tf.gather(encoder(tokens), places, batch_dims=1)
     np.testing.assert_allclose(encoder(tokens, places=places), chosen, atol=1e-5)
     assert encoder(tokens, places=tf.zeros([2, 0], tf.int32)).shape == (2, 0, SHAPE.width)
-
-
-def test_tokens_that_query_and_document_share_are_marked():
-    rows = [[0, 5, 6, 2, 2, 6, 7, 6, 2, 1], [0, 5, 5, 2, 1, 1, 1, 1, 1, 1]]  # the second is a query alone
-    marks = mark_matches(tf.constant(rows), eos_id=2, pad_id=1).numpy().reshape(2, 10, 2)
-    np.testing.assert_array_equal(np.argwhere(marks), [[0, 2, 0], [0, 5, 1], [0, 7, 1]])
 
 
 def test_an_encoder_with_marks_begins_as_one_without_and_marks_pairs_alone(encoder, tmp_path):

@@ -15,7 +15,7 @@ from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_w
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import Document, InputError, RankedList
 from tfr_listbert.training.ranking import train_ranker
-from tfr_listbert.training.runs import compute_version
+from tfr_listbert.training.run_folder import compute_version
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.training.hugging_face_runs import import_hugging_face
+from tfr_listbert.training.rankers import read_ranker
 from tfr_listbert.training.ranking import train_ranker
-from tfr_listbert.training.runs import read_ranker
 
 TINY = Path(__file__).parents[1] / "encoders" / "hugging_face_tiny"
 

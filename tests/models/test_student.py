@@ -12,7 +12,7 @@ from tfr_listbert.config import ModelConfig, write_config
 from tfr_listbert.models.student import StudentModel, Tower, TwoTowers
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.text.tokenizer import read_tokenizer
-from tfr_listbert.training.runs import adopt_initial, build_batcher, build_encoder, build_run_ranker, read_ranker
+from tfr_listbert.training.rankers import adopt_initial, build_batcher, build_encoder, build_run_ranker, read_ranker
 
 PAD = 1
 

@@ -9,7 +9,7 @@ from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.rows.training_order import TrainingOrder
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
-from tfr_listbert.training.runs import build_batcher
+from tfr_listbert.training.rankers import build_batcher
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.rows.token_cache import KINDS, open_token_cache
 from tfr_listbert.rows.training_order import TrainingOrder
 from tfr_listbert.text.tokenizer import read_tokenizer
-from tfr_listbert.training.runs import build_batcher
+from tfr_listbert.training.rankers import build_batcher
 
 ORDER = TrainingOrder(seed=3, epochs=2, batch_lists=10, replicas=4)  # the last steps have fewer lists than replicas
 

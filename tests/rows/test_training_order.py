@@ -11,8 +11,8 @@ from tfr_listbert.rows.list_index import count_examples
 from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
 from tfr_listbert.schema import Document, InputError, RankedList
 from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.rankers import build_batcher
 from tfr_listbert.training.ranking import index_training_lists
-from tfr_listbert.training.runs import build_batcher
 
 
 @pytest.fixture(scope="module")

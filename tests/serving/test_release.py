@@ -15,7 +15,7 @@ from serving.remote.ranking import RankingClient
 from tfr_listbert.export.bundle import export_ranker
 from tfr_listbert.export.gate import decide_stable, read_gate_lists, score_with_version
 from tfr_listbert.training.checkpoints import RunCheckpoints
-from tfr_listbert.training.runs import read_ranker
+from tfr_listbert.training.rankers import read_ranker
 
 TOLERANCE = 5e-3
 """Largest difference of a score by weights in float16."""

@@ -23,7 +23,7 @@ def build_masker(rates=MaskRates(), starts=(), whole_word=False):  # noqa: B008
         unk_id=UNK,
         mask_id=MASK,
         vocabulary_size=50,
-        list_word_starts=lambda: np.isin(np.arange(50), starts),
+        list_pieces=lambda: [" a" if index in starts else "a" for index in range(50)],
     )
     return TokenMasker(tokenizer, rates, whole_word)
 
@@ -92,19 +92,19 @@ def test_whole_words_are_chosen_whole():
     assert (is_chosen[:, 2] & ~is_chosen[:, 5]).any() and (~is_chosen[:, 2] & is_chosen[:, 5]).any()
 
 
-def test_sentencepiece_says_which_pieces_begin_a_word(tmp_path):
+def test_sentencepiece_says_the_letters_of_its_pieces(tmp_path):
     tokenizer = train_tokenizer(["red dress dresses redder"] * 5, tmp_path / "tokenizer", 290)
     tokens = tokenizer.tokenize(tf.constant(["Red dresses é"])).numpy()[0]
-    words = np.cumsum(tokenizer.list_word_starts()[tokens])
-    pieces = tokenizer.tokenize(tf.constant(["red", "dresses", "é"]))
-    np.testing.assert_array_equal(np.bincount(words)[1:], pieces.row_lengths())
-    assert not tokenizer.list_word_starts()[[0, 1, 2, 3, tokenizer.mask_id]].any()
+    pieces = tokenizer.list_pieces()
+    assert "".join(pieces[token] for token in tokens) == " red dresses Ã©"  # é as its two bytes
+    assert [pieces[index] for index in (0, 1, 2, 3, tokenizer.mask_id)] == [""] * 5
 
 
-def test_byte_bpe_says_which_symbols_follow_a_space(reference, reference_files):
+def test_byte_bpe_says_the_letters_of_its_symbols(reference, reference_files):
     tokenizer = ByteBPE(reference_files, len(reference["vocabulary"]))
-    starts_word = tokenizer.list_word_starts()
-    assert starts_word.shape == (tokenizer.vocabulary_size,)
-    tokens = tokenizer.tokenize(tf.constant([" red dress"])).numpy()[0]
-    assert starts_word[tokens].sum() == 2 and starts_word[tokens[0]]
-    assert not starts_word[tokenizer.tokenize(tf.constant(["red"])).numpy()[0]].any()
+    pieces = tokenizer.list_pieces()
+    assert len(pieces) == tokenizer.vocabulary_size
+    tokens = tokenizer.tokenize(tf.constant([" red dress é"])).numpy()[0]
+    assert "".join(pieces[token] for token in tokens) == " red dress Ã©"
+    special = (tokenizer.bos_id, tokenizer.pad_id, tokenizer.eos_id, tokenizer.unk_id, tokenizer.mask_id)
+    assert [pieces[index] for index in special] == [""] * 5

@@ -23,7 +23,7 @@ from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer, train_tokenizer
 from tfr_listbert.training.hugging_face_runs import export_hugging_face, import_hugging_face
 from tfr_listbert.training.pretraining import build_masked_lm, pretrain_encoder
-from tfr_listbert.training.runs import build_encoder, read_configured_tokenizer
+from tfr_listbert.training.rankers import build_encoder, read_configured_tokenizer
 
 TINY = Path(__file__).parent.with_name("encoders") / "hugging_face_tiny"
 FILES = ("config.json", "model.safetensors", "vocab.json", "merges.txt")
@@ -146,12 +146,13 @@ def test_ids_of_first_and_last_token_are_those_of_the_tokenizer(config, source, 
     assert (content["bos_token_id"], content["pad_token_id"], content["eos_token_id"]) == (2, 1, 0)
 
 
-def test_an_encoder_that_marks_matches_is_not_exported(config, tmp_path):
+@pytest.mark.parametrize("name", ["match_marks", "letter_marks"])
+def test_an_encoder_that_marks_matches_is_not_exported(name, config, tmp_path):
     import_hugging_face(config)
     path = Path(config.train.run, "config.yaml")
     run = read_config(path)
-    write_config(dataclasses.replace(run, encoder=dataclasses.replace(run.encoder, match_marks=True)), path)
-    with pytest.raises(InputError, match="`encoder.match_marks` of the run .* must be false, got true: the library's"):
+    write_config(dataclasses.replace(run, encoder=dataclasses.replace(run.encoder, **{name: True})), path)
+    with pytest.raises(InputError, match=f"`encoder.{name}` of the run .* must be false, got true: the library's"):
         export_to(config, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 

@@ -23,7 +23,7 @@ from tfr_listbert.rows.corpus_store import read_rows
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer, train_tokenizer
 from tfr_listbert.training.pretraining import build_evaluation, build_masked_lm, build_objective, pretrain_encoder
-from tfr_listbert.training.runs import adopt_initial, build_encoder
+from tfr_listbert.training.rankers import adopt_initial, build_encoder
 
 PRETRAIN = [sys.executable, "pipelines/pretrain.py"]
 NO_DROPOUT = ["encoder.dropout_rate=0", "encoder.attention_dropout_rate=0", "train.epochs=2"]

@@ -15,8 +15,8 @@ from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.devices import build_strategy
 from tfr_listbert.training.objectives import LossTerm, build_objective
+from tfr_listbert.training.rankers import build_batcher, build_run_ranker
 from tfr_listbert.training.ranking import index_training_lists
-from tfr_listbert.training.runs import build_batcher, build_run_ranker
 
 PROFILE = RowProfile(widths=(12, 28), feature_means=(10.0,), feature_deviations=(5.0,))
 REPLICAS = 3

@@ -14,8 +14,8 @@ from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import LossTerm, build_objective
 from tfr_listbert.training.optimizer import build_optimizer
+from tfr_listbert.training.rankers import build_batcher, build_run_ranker
 from tfr_listbert.training.ranking import train_ranker
-from tfr_listbert.training.runs import build_batcher, build_run_ranker
 from tfr_listbert.training.trainer import TrainingModel
 
 

@@ -27,6 +27,9 @@ class EncoderConfig:
     match_marks: bool = False
     """Whether tokens that query and document share are marked for the encoder, which then need not learn to compare
     words; beyond RoBERTa, and not for students, who see query and document apart."""
+    letter_marks: bool = False
+    """Whether each token is also marked by the share of its letters that the other part has, too, which finds words
+    that are misspelt, inflected or written as one; not for students either."""
     initial: str | None = None
     """Run folder whose encoder to start from, its shape included; random weights when empty."""
     is_frozen: bool = False

@@ -16,6 +16,7 @@ from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.comparison.runs import read_outcome, read_scores
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.significance import (
+    LEVEL,
     bootstrap_interval,
     bootstrap_ratio,
     format_interval,
@@ -29,12 +30,10 @@ from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
-from tfr_listbert.training.runs import read_ranker
+from tfr_listbert.training.rankers import read_ranker
 
 TEACHER = "teacher"
 METRIC = "ndcg_10"
-LEAD_LEVEL = 0.05
-"""p-value below which the teacher leads the undistilled student, so that there is a gap of which to close a share."""
 RESULTS_FILE = "results.json"
 TABLE_FILE = "table.md"
 
@@ -96,7 +95,7 @@ def compare_with_teacher(
     p_values = {name: paired_randomization_test(values[name], start, resamples, seed) for name in others}
     students = [name for name in others if name != TEACHER]
     p_values.update(zip(students, holm([p_values[name] for name in students]).tolist(), strict=True))
-    has_gap = p_values.get(TEACHER, 1.0) < LEAD_LEVEL and teacher.mean() > start.mean()
+    has_gap = p_values.get(TEACHER, 1.0) < LEVEL and teacher.mean() > start.mean()
     results = {}
     for name, own in values.items():
         row = {"mean": float(own.mean()), "interval": list_ends(bootstrap_interval(own, resamples, seed))}
@@ -133,7 +132,7 @@ def format_table(results: Mapping[str, Mapping[str, Any]], config: Config) -> st
         f"NDCG@10 on the test lists of {config.data.lists}{grades}; rates chosen on the validation lists. p: of no "
         f"difference from `{config.distill.undistilled}` on other queries (paired randomization, students after Holm); "
         "each student is one run, and nothing here speaks of other runs. Gap: the teacher's lead over that student; no "
-        f"share of it is given unless the lead is significant (p < {LEAD_LEVEL})."
+        f"share of it is given unless the lead is significant (p < {LEVEL})."
     )
     return "\n".join([*lines, "", note])
 

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.schema import Document, InputError
-from tfr_listbert.training.runs import Ranker, compute_version, read_ranker
+from tfr_listbert.training.rankers import Ranker, read_ranker
+from tfr_listbert.training.run_folder import compute_version
 
 
 def read_student(run: str | Path, checkpoint: str = "best") -> Ranker:

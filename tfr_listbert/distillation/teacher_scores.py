@@ -17,7 +17,7 @@ from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import build_elwc, list_shards, read_lists
 from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.schema import TEACHER_SCORE, Document, InputError, RankedList
-from tfr_listbert.training.runs import Ranker, read_ranker
+from tfr_listbert.training.rankers import Ranker, read_ranker
 from tfr_listbert.training.scored_lists import (
     SPLIT,
     build_manifest,

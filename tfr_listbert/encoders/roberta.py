@@ -14,6 +14,7 @@ from official.nlp.modeling.layers import TransformerEncoderBlock
 from tfr_listbert.config import EncoderConfig
 from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
 from tfr_listbert.encoders.kernels import dense, half_gelu, normalize
+from tfr_listbert.encoders.match_marks import LetterOverlap, mark_matches
 from tfr_listbert.registry import ENCODERS, suggest
 from tfr_listbert.schema import InputError
 
@@ -207,29 +208,6 @@ class _Block(TransformerEncoderBlock):
         return normalize(inputs, gamma, beta, LAYER_NORM_EPSILON, training)
 
 
-def mark_matches(tokens: tf.Tensor, eos_id: int, pad_id: int) -> tf.Tensor:
-    """Returns which tokens of rows `<s> query </s></s> document </s>` stand in both parts.
-
-    Rows of another form, such as a query alone, have none.
-
-    Args:
-        tokens: [N, T] int32, padded.
-        eos_id: id of `</s>`.
-        pad_id: id of padding.
-
-    Returns:
-        [N·T, 2] bool: a token of the query that the document has; one of the document that the query has.
-    """
-    is_end = tokens == eos_id
-    part = tf.cumsum(tf.cast(is_end, tf.int32), axis=1)  # 0 before the first </s>, 2 after the second
-    is_query = (part == 0) & (tf.range(tf.shape(tokens)[1]) > 0)
-    is_document = (part == 2) & ~is_end & (tokens != pad_id)
-    is_pair = (tokens[:, :, tf.newaxis] == tokens[:, tf.newaxis, :]) & (
-        is_query[:, :, tf.newaxis] & is_document[:, tf.newaxis, :]
-    )  # [N, query, document]
-    return tf.reshape(tf.stack([tf.reduce_any(is_pair, axis=2), tf.reduce_any(is_pair, axis=1)], axis=2), [-1, 2])
-
-
 class _Traces:
     """The encoder's graph, traced once for each way to call it; kept out of the layer so that no export saves it."""
 
@@ -252,6 +230,7 @@ class RobertaEncoder(tf.keras.layers.Layer):
     Beyond RoBERTa it can mark matches: to a query's token that the document has, too, and to a document's token that
     the query has, a learned vector each is added, as MarkedBERT (Boualili et al., SIGIR 2020) marks them by tokens of
     their own. An encoder learns to compare words only from much text; with the marks a small shop's has it at once.
+    `mark_letters` does so for parts of words.
     """
 
     def __init__(
@@ -283,6 +262,7 @@ class RobertaEncoder(tf.keras.layers.Layer):
         self.pad_id = pad_id
         self._eos_id = eos_id
         self._match_marks = match_marks
+        self._letter_overlap = None
         self.blocks = [
             _Block(shape, dropout_rate, attention_dropout_rate, f"layer_{index}") for index in range(shape.layers)
         ]
@@ -310,6 +290,19 @@ class RobertaEncoder(tf.keras.layers.Layer):
             "match_embedding", (2, width), initializer="zeros", trainable=self._match_marks
         )
         self.embedding_norm.build((None, None, width))
+
+    def mark_letters(self, pieces: Sequence[str]) -> None:
+        """Marks how much of each token the other part has, too; before the first call.
+
+        What `LetterOverlap` measures of a token, times a learned vector each, is added to it. These are 0 at first, or
+        what the checkpoint holds from which the encoder was restored.
+
+        Args:
+            pieces: the letters of each id.
+        """
+        self._letter_overlap = LetterOverlap(pieces, self._eos_id, self.pad_id)
+        shape = (len(LetterOverlap.NAMES), self.shape.width)
+        self.letter_embedding = self.add_weight("letter_embedding", shape, initializer="zeros")
 
     def call(
         self,
@@ -403,6 +396,9 @@ class RobertaEncoder(tf.keras.layers.Layer):
         if self._match_marks:
             marks = tf.concat([mark_matches(one, self._eos_id, self.pad_id) for one in tokens], axis=0)  # [M, 2]
             hidden += tf.matmul(tf.cast(marks, hidden.dtype), self.match_embedding)
+        if self._letter_overlap is not None:
+            shares = tf.concat([self._letter_overlap.measure(one) for one in tokens], axis=0)  # [M, 4]
+            hidden += tf.matmul(tf.cast(shares, hidden.dtype), self.letter_embedding)
         hidden = tf.cast(hidden + self.type_embedding[0], tf.float32)
         norm = self.embedding_norm
         gamma, beta = tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta)

@@ -15,6 +15,7 @@ import tqdm
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.significance import (
+    LEVEL,
     bootstrap_interval,
     format_interval,
     list_ends,
@@ -28,13 +29,12 @@ from tfr_listbert.metrics import ScoredList, compute_metrics, summarize_metrics
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
-from tfr_listbert.training.runs import describe_other_lists, read_ranker
+from tfr_listbert.training.rankers import read_ranker
+from tfr_listbert.training.run_folder import describe_other_lists
 
 RANKER = "ranker"
 SHOWN_METRIC = "ndcg_10"
 """The metric of the printed table."""
-LEVEL = 0.05
-"""p-value below which the ranker is said to be worse than another system."""
 RUN_FILE = "run.trec"
 """The ranker's rankings, in the folder of the results."""
 

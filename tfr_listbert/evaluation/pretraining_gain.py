@@ -20,7 +20,7 @@ from tfr_listbert.evaluation.significance import (
     paired_run_test,
 )
 from tfr_listbert.evaluation.slices import slice_lists
-from tfr_listbert.training.runs import adopt_initial
+from tfr_listbert.training.rankers import adopt_initial
 
 FROM_RANDOM, FROM_PRETRAINED = "from_random", "from_pretrained"
 """Names of the two systems, and of their folders in `compare.output`."""

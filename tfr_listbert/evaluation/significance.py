@@ -12,6 +12,9 @@ import scipy.stats
 
 from tfr_listbert.schema import InputError
 
+LEVEL = 0.05
+"""p-value below which a difference counts as proven, wherever one is spoken of."""
+
 _CHUNK_NUMBERS = 2_000_000  # signs or draws held at once: 16 MB as float64
 
 

@@ -34,7 +34,8 @@ from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write
 from tfr_listbert.folders import lock_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.schema import InputError, RankedList
-from tfr_listbert.training.runs import Ranker, describe_other_lists, read_ranker
+from tfr_listbert.training.rankers import Ranker, read_ranker
+from tfr_listbert.training.run_folder import describe_other_lists
 
 SCORE_TOLERANCE = 1e-4
 """Largest difference between a score of the reloaded SavedModel and of the model in memory."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.judgements import judge_as_configured
-from tfr_listbert.evaluation.significance import bootstrap_interval, paired_randomization_test
+from tfr_listbert.evaluation.significance import LEVEL, bootstrap_interval, paired_randomization_test
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.signatures import PROTO_SIGNATURE
 from tfr_listbert.lists.elwc import build_elwc, list_splits, read_lists
@@ -19,8 +19,6 @@ from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.schema import RankedList
 
 GATE_METRIC = "ndcg_10"
-SIGNIFICANCE_LEVEL = 0.05
-"""A difference for the worse with a p-value below this keeps a version from being stable."""
 
 _BATCH_LISTS = 16
 
@@ -83,7 +81,7 @@ def decide_stable(config: Config, folder: Path, stable: Path | None) -> Decision
         f"Its {GATE_METRIC} on {len(lists)} {config.evaluate.split} lists is {values.mean():.4f}, {difference:+.4f} "
         f"against {current.mean():.4f} of version {stable.name} (p = {p_value:.4f}, two-sided paired randomization)."
     )
-    if difference < 0 and p_value < SIGNIFICANCE_LEVEL:
+    if difference < 0 and p_value < LEVEL:
         return _refuse(config, f"{reason} It is significantly worse.", measured)
     return Decision(True, reason, measured=measured)
 

@@ -13,7 +13,8 @@ from tfr_listbert.export.requests import RequestBuilder, ServedRequest
 from tfr_listbert.export.signatures import TextRanker
 from tfr_listbert.export.student_signatures import TextStudent, VectorTable
 from tfr_listbert.schema import DOCUMENT_IDS, QUERY, RESULTS, RankedList
-from tfr_listbert.training.runs import Ranker, compute_version
+from tfr_listbert.training.rankers import Ranker
+from tfr_listbert.training.run_folder import compute_version
 
 
 def build_text_student(config: Config, student: Ranker, teacher: TextRanker | None = None) -> TextStudent:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.registry import TOKENIZERS
@@ -54,12 +53,15 @@ class ByteBPE(tf.Module):
                 "Take tokenizer and weights from the same model."
             )
         self.vocabulary_size = vocabulary_size
-        ids = (files.vocabulary[mark] for mark in SPECIAL_MARKS)
+        ids = [files.vocabulary[mark] for mark in SPECIAL_MARKS]
         self.bos_id, self.pad_id, self.eos_id, self.unk_id, self.mask_id = ids
         self.adds_space = files.add_prefix_space
         self._byte_ids = tf.constant([files.vocabulary[name] for name in build_byte_names()], tf.int32)
-        space = build_byte_names()[ord(" ")]
-        self._word_starts = np.array([index for name, index in files.vocabulary.items() if name.startswith(space)])
+        letters = {name: chr(byte) for byte, name in enumerate(build_byte_names())}
+        self._pieces = [""] * vocabulary_size
+        for name, index in files.vocabulary.items():
+            if index not in ids:
+                self._pieces[index] = "".join(letters.get(letter, letter) for letter in name)
         self._merges = MergeTable(files.vocabulary, files.merges)
         # Not a decorated method: that holds its object weakly, and `read_tokenizer(folder).tokenize(...)` would fail.
         signature = [tf.TensorSpec([None], tf.string)]
@@ -83,11 +85,9 @@ class ByteBPE(tf.Module):
         """Returns the ids of `texts` [N] string as [N, (T)] int32, without special ids."""
         return self._graph(texts)
 
-    def list_word_starts(self) -> np.ndarray:
-        """Returns for each id whether it begins a word that has a space before it, [V] bool."""
-        starts_word = np.zeros(self.vocabulary_size, bool)
-        starts_word[self._word_starts] = True
-        return starts_word
+    def list_pieces(self) -> list[str]:
+        """Returns the letters of each id, as `read_tokenizer` says."""
+        return list(self._pieces)
 
     def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         if self.adds_space:

@@ -40,7 +40,9 @@ class TokenMasker(tf.Module):
         special = {tokenizer.bos_id, tokenizer.pad_id, tokenizer.eos_id, tokenizer.unk_id, tokenizer.mask_id}
         self._is_special = tf.constant([index in special for index in range(tokenizer.vocabulary_size)])
         self._ordinary = tf.where(~self._is_special)[:, 0]
-        self._starts_word = tf.constant(tokenizer.list_word_starts()) if whole_word else None
+        self._starts_word = None
+        if whole_word:
+            self._starts_word = tf.constant([piece.startswith(" ") for piece in tokenizer.list_pieces()])
 
     def mask(self, tokens: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns what the model sees, and which tokens it is to predict.

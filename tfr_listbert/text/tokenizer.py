@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sentencepiece
 import tensorflow as tf
 import tensorflow_text
@@ -47,8 +46,8 @@ def read_tokenizer(folder: str | Path) -> tf.Module:
 
     Every tokenizer is a `tf.Module` with `tokenize(strings [N]) -> RaggedTensor [N, (T)] int32`, without special ids;
     `vocabulary_size`; `bos_id`, `pad_id`, `eos_id`, `unk_id` and `mask_id`; `token_bytes`, to how
-    many bytes for each token of a budget a text may be cut beforehand; and `list_word_starts() -> [vocabulary_size]
-    bool`, which ids begin a word.
+    many bytes for each token of a budget a text may be cut beforehand; and `list_pieces() -> list[str]`, the letters of
+    each id: with the space before a word that it begins; of a byte alone the letter of its number; of special ids none.
 
     Raises:
         InputError: if there is no tokenizer, its kind is unknown, or its files do not fit each other.
@@ -164,10 +163,13 @@ class SentencePieceBPE(tf.Module):
         """
         return self._tokenizer.tokenize(texts)
 
-    def list_word_starts(self) -> np.ndarray:
-        """Returns for each id whether it begins a word, [V] bool."""
-        pieces = self._tokenizer.id_to_string(tf.range(self.vocabulary_size)).numpy()
-        return np.array([piece.startswith(_WORD_START.encode()) for piece in pieces])
+    def list_pieces(self) -> list[str]:
+        """Returns the letters of each id, as `read_tokenizer` says."""
+        pieces = [piece.decode() for piece in self._tokenizer.id_to_string(tf.range(self.vocabulary_size)).numpy()]
+        for index in (self.bos_id, self.pad_id, self.eos_id, self.unk_id, self.mask_id):
+            pieces[index] = ""
+        pieces = [re.sub(r"^<0x(..)>$", lambda byte: chr(int(byte[1], 16)), piece) for piece in pieces]
+        return [piece.replace(_WORD_START, " ") for piece in pieces]
 
 
 def train_tokenizer(

@@ -162,4 +162,5 @@ def restore_objects(run: str | Path, which: str | int, **objects: Any) -> None:
         status = tf.train.Checkpoint(**objects).restore(str(path))
         status.assert_existing_objects_matched().expect_partial()
     except _UNREADABLE as error:
-        raise InputError(f"The weights in {path} do not fit this model, or are damaged: {error}") from None
+        reason = str(error).splitlines()[0]  # the others print the weights
+        raise InputError(f"The weights in {path} do not fit this model, or are damaged: {reason}") from None

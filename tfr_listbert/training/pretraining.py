@@ -25,13 +25,8 @@ from tfr_listbert.training.checkpoints import Progress, holds_object, restore_ob
 from tfr_listbert.training.contents import describe_start
 from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, share_steps, wait_for_chief
 from tfr_listbert.training.randomness import build_step_seed, make_repeatable
-from tfr_listbert.training.runs import (
-    adopt_initial,
-    build_encoder,
-    open_folder,
-    read_configured_tokenizer,
-    write_metrics,
-)
+from tfr_listbert.training.rankers import adopt_initial, build_encoder, read_configured_tokenizer
+from tfr_listbert.training.run_folder import open_folder, write_metrics
 from tfr_listbert.training.trainer import Objective, Task, train
 
 PERPLEXITY = "perplexity"

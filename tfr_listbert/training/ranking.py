@@ -27,15 +27,14 @@ from tfr_listbert.training.devices import build_strategy, is_chief, set_precisio
 from tfr_listbert.training.memory import MemoryPlan, plan_memory
 from tfr_listbert.training.objectives import LossTerm, build_objective, build_terms
 from tfr_listbert.training.randomness import make_repeatable
-from tfr_listbert.training.runs import (
+from tfr_listbert.training.rankers import (
     Ranker,
     adopt_initial,
     build_batcher,
     build_run_ranker,
-    open_run,
     read_configured_tokenizer,
-    write_metrics,
 )
+from tfr_listbert.training.run_folder import open_run, write_metrics
 from tfr_listbert.training.scored_lists import build_manifest, require_scored_lists
 from tfr_listbert.training.trainer import Objective, Task, train
 

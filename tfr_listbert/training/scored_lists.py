@@ -15,7 +15,7 @@ from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.rows.dataset import count_lists
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.contents import digest_files
-from tfr_listbert.training.runs import compute_version
+from tfr_listbert.training.run_folder import compute_version
 
 MANIFEST_FILE = "teacher.json"
 """File beside the shards: the hash of the lists, the teacher, how lists were widened, the number of shards."""

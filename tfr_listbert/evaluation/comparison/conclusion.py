@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tfr_listbert.evaluation.comparison.leaderboard import LEVEL, Leaderboard
+from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard
 from tfr_listbert.evaluation.comparison.results import System
+from tfr_listbert.evaluation.significance import LEVEL
 
 
 def describe_leader(board: Leaderboard) -> str:

@@ -19,8 +19,8 @@ from tfr_listbert.training.devices import set_precision
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
 from tfr_listbert.training.randomness import make_repeatable
+from tfr_listbert.training.rankers import adopt_initial, build_batcher, build_run_ranker, read_configured_tokenizer
 from tfr_listbert.training.ranking import build_order, index_training_lists, measure_training_rows
-from tfr_listbert.training.runs import adopt_initial, build_batcher, build_run_ranker, read_configured_tokenizer
 from tfr_listbert.training.trainer import TrainingModel
 
 _STEPS_TIMED = 5

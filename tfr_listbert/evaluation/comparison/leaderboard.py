@@ -11,6 +11,7 @@ import numpy as np
 from tfr_listbert.config import RANDOM
 from tfr_listbert.evaluation.comparison.results import System
 from tfr_listbert.evaluation.significance import (
+    LEVEL,
     Luck,
     bootstrap_interval,
     combine_luck,
@@ -22,7 +23,6 @@ from tfr_listbert.evaluation.significance import (
     share_luck,
 )
 
-LEVEL = 0.05
 _TIE = 1e-9  # metrics of the same ranking may differ by rounding
 _UNKNOWN = (float("nan"), float("nan"))
 

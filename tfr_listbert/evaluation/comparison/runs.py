@@ -26,8 +26,9 @@ from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import DivergedError, InputError
 from tfr_listbert.training.checkpoints import read_progress
 from tfr_listbert.training.contents import describe_contents
+from tfr_listbert.training.rankers import read_ranker
 from tfr_listbert.training.ranking import train_ranker
-from tfr_listbert.training.runs import list_fixed_sections, read_ranker
+from tfr_listbert.training.run_folder import list_fixed_sections
 
 OUTCOME_FILE = "outcome.json"
 SETTINGS_FILE = "settings.json"

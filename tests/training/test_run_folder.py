@@ -9,14 +9,8 @@ import pytest
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.contents import describe_start
-from tfr_listbert.training.runs import (
-    describe_other_lists,
-    list_fixed_sections,
-    open_folder,
-    open_run,
-    read_configured_tokenizer,
-    read_ranker,
-)
+from tfr_listbert.training.rankers import read_configured_tokenizer, read_ranker
+from tfr_listbert.training.run_folder import describe_other_lists, list_fixed_sections, open_folder, open_run
 
 PROFILE = RowProfile((10, 25), (25.0,), (12.0,))
 
