@@ -23,7 +23,11 @@ from tfr_listbert.export.bundle import build_text_ranker
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.rows.profile import RowProfile, measure_rows
 from tfr_listbert.text.tokenizer import read_tokenizer
-from tfr_listbert.training.rankers import build_batcher, build_run_ranker
+
+try:
+    from tfr_listbert.training.rankers import build_batcher, build_run_ranker
+except ModuleNotFoundError:  # its name in the first version
+    from tfr_listbert.training.runs import build_batcher, build_run_ranker
 
 SIGNATURES = ("serving_default", "rank_ids", "search", "cascade_ids")
 
