@@ -25,9 +25,9 @@ PIECES = [
 RED, AIR, CONDITIONER, CON, DITIONER, DRESS, ES, GAL, VANISED, GALVANIZED = range(4, 14)
 
 
-def measure(query, document, padding=0):
+def measure(query, document):
     """The shares and parts of a row, and which places query and document have in it."""
-    row = [0, *query, 2, 2, *document, 2, *[1] * padding]
+    row = [0, *query, 2, 2, *document, 2]
     measured = LetterOverlap(PIECES, eos_id=2, pad_id=1).measure(tf.constant([row])).numpy()
     assert measured.shape == (len(row), 4)
     document_start = len(query) + 3

@@ -35,6 +35,11 @@ class EncoderConfig:
     is_frozen: bool = False
     """Whether the encoder keeps the weights that it starts with, so that only the head learns."""
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The marks that are on, by the names of their settings; RoBERTa itself has none."""
+        return tuple(name for name in ("match_marks", "letter_marks") if getattr(self, name))
+
     def __post_init__(self) -> None:
         """Checks numbers that are set."""
         for name in ("layers", "heads", "width", "inner_width", "positions"):

@@ -69,10 +69,9 @@ class Config:
                 f"must be among `data.features` {list(self.data.features)}",
                 name,
             )
-        for name in ("match_marks", "letter_marks"):
-            is_marked = self.model.is_student and getattr(self.encoder, name)
+        for name in self.encoder.marks:
             rule = "must be false for a student, who sees query and document apart"
-            require(not is_marked, f"encoder.{name}", rule, True)
+            require(not self.model.is_student, f"encoder.{name}", rule, True)
         limit, longest = self.train.max_tokens_in_memory, self.text.row_tokens
         rule = f"must be at least the longest row, {longest} tokens by the budgets of `text`"
         require(limit is None or limit >= longest, "train.max_tokens_in_memory", rule, limit)

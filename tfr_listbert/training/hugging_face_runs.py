@@ -130,12 +130,11 @@ def export_hugging_face(config: Config) -> None:
     if not (run / "config.yaml").exists():
         raise InputError(f"There is no run in {run}; set `train.run` to a run folder.")
     config, tokenizer = read_config(run / "config.yaml"), read_tokenizer(run / "tokenizer")
-    for name in ("match_marks", "letter_marks"):
-        if getattr(config.encoder, name):
-            raise InputError(
-                f"`encoder.{name}` of the run {run} must be false, got true: the library's RoBERTa does not mark what "
-                "query and document share, so it would compute something else for them."
-            )
+    for name in config.encoder.marks:
+        raise InputError(
+            f"`encoder.{name}` of the run {run} must be false, got true: the library's RoBERTa does not mark what "
+            "query and document share, so it would compute something else for them."
+        )
     model = _describe_model(config, tokenizer)
     objects = _restore_best(run, model)
     content = build_hugging_face_config(model, tokenizer.bos_id, tokenizer.eos_id, "mlm_head" in objects)
