@@ -55,6 +55,8 @@ def build_student(config: Config):
     tf.keras.utils.set_random_seed(1)
     batcher = build_batcher(config, read_tokenizer(config.text.folder))
     student = build_run_ranker(config, batcher, open_run(config, lambda: measure_profile(config, batcher)))
+    for weight in student.row_scorer.trainable_weights:  # factors of 1 and biases of 0 would be left out as constants
+        weight.assign_add(tf.random.normal(weight.shape, stddev=0.02))
     optimizer = tf.keras.optimizers.Adam()
     RunCheckpoints(config.train.run, student.row_scorer.list_objects(), optimizer).save_best(1)
     embed_documents(config)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.encoders.kernels import dense, half_gelu, normalize, sum_rows
+from tfr_listbert.encoders.kernels import dense, half_gelu, normalize, permute, sum_rows
 
 
 def draw(*shape, seed=0):
@@ -55,3 +55,11 @@ def test_values_and_gradients_are_those_of_plain_operations(name):
 def test_rows_are_summed():
     np.testing.assert_allclose(sum_rows(tf.constant([[1.0, 2.0], [3.0, 5.0]])), [4.0, 7.0])
     np.testing.assert_allclose(sum_rows(tf.zeros([0, 2])), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("few", [False, True])
+def test_axes_but_the_last_are_permuted(few):
+    values = np.arange(2 * 3 * 4 * 5, dtype=np.float32)
+    expected = values.reshape(2, 3, 4, 5).transpose(2, 0, 1, 3)
+    np.testing.assert_array_equal(permute(tf.constant(values), [2, 3, 4, 5], [2, 0, 1], few), expected)
+    assert permute(tf.zeros([0]), [2, 0, 4, 5], [2, 0, 1], few).shape == (4, 2, 0, 5)

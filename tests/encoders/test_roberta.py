@@ -91,8 +91,24 @@ def test_an_encoder_with_marks_begins_as_one_without_and_marks_pairs_alone(encod
     assert "match_embedding:0" not in [weight.name for weight in encoder.trainable_variables]
 
 
-def test_no_rows_give_no_vectors(encoder):
-    assert encoder(tf.zeros([0, 4], tf.int32), first_token_only=True).shape == (0, SHAPE.width)
+@pytest.mark.parametrize("options", [{}, {"first_token_only": True}, {"places": tf.constant([[3, 1], [0, 2]])}])
+def test_few_rows_have_the_vectors_of_many(encoder, options):
+    tokens = tf.constant([[*ROW, 1], [0, 9, 2, 1, 1, 1]])
+    np.testing.assert_allclose(encoder(tokens, few_rows=True, **options), encoder(tokens, **options), atol=1e-6)
+
+
+def test_few_rows_are_computed_without_the_slow_kernels_for_small_attention(encoder):
+    traced = tf.function(lambda tokens: encoder(tokens, few_rows=True)).get_concrete_function(tf.constant([ROW]))
+    graphs = [traced.graph, *(one.graph for one in traced.graph._functions.values() if hasattr(one, "graph"))]
+    ops = [op for graph in graphs for op in graph.get_operations()]
+    found = {(op.type, op.inputs[0].dtype) for op in ops if op.type in ("Transpose", "BatchMatMulV2", "Softmax")}
+    assert found == {("Transpose", tf.int32), ("BatchMatMulV2", tf.float64), ("Softmax", tf.float64)}
+
+
+@pytest.mark.parametrize("few_rows", [False, True])
+def test_no_rows_give_no_vectors(encoder, few_rows):
+    nothing = tf.zeros([0, 4], tf.int32)
+    assert encoder(nothing, first_token_only=True, few_rows=few_rows).shape == (0, SHAPE.width)
 
 
 def test_dropout_follows_the_seed_and_nothing_else(encoder):

@@ -23,11 +23,11 @@ class IdEncoder(tf.keras.layers.Layer):
     shape = types.SimpleNamespace(width=2, layers=1)
     pad_id = PAD
 
-    def call(self, tokens, seed=None, training=None):
+    def call(self, tokens, seed=None, training=None, few_rows=False):
         ids = tf.cast(tokens, tf.float32)
         return tf.stack([ids, tf.square(ids)], axis=-1)
 
-    def encode_first_tokens(self, matrices, seed, training):
+    def encode_first_tokens(self, matrices, seed, training, few_rows=False):
         return tf.concat([self.call(dense)[:, 0] for dense in matrices], axis=0)
 
 
@@ -46,7 +46,9 @@ ROWS = tf.ragged.constant([[2, 4, 6], [8], [4, 2]], tf.int32)
     [("first_token", [[2, 2], [8, 32], [4, 8]]), ("mean", [[4, 28 / 3], [8, 32], [3, 5]])],
 )
 def test_pooling_takes_the_first_token_or_the_mean_of_those_that_are_no_padding(pooling, expected, widths):
-    np.testing.assert_allclose(build_tower(pooling, widths)(ROWS), expected, rtol=1e-6)
+    tower = build_tower(pooling, widths)
+    np.testing.assert_allclose(tower(ROWS), expected, rtol=1e-6)
+    np.testing.assert_allclose(tower.encode_few(ROWS.to_tensor(PAD)), expected, rtol=1e-6)
 
 
 def test_a_score_is_the_product_of_the_vectors_of_query_and_document():

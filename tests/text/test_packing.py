@@ -69,6 +69,10 @@ def test_a_real_document_without_text_keeps_its_row(packer, ids):
 def test_towers_get_query_and_document_apart(packer, ids):
     queries, fields, mask = batch()
     assert packer.pack_queries(queries).to_list() == [[0, *ids(query)[:3], 2] for query in QUERIES]
+    matrix, width = packer.pack_query_matrix(queries), max(len(ids(query)[:3]) for query in QUERIES) + 2
+    assert matrix.shape == (len(QUERIES), width)
+    assert [row[: row.index(2) + 1] for row in matrix.numpy().tolist()] == packer.pack_queries(queries).to_list()
+    assert all(set(row[row.index(2) + 1 :]) <= {1} for row in matrix.numpy().tolist())
     rows, documents = packer.pack(queries, fields, mask).to_list(), packer.pack_documents(fields, mask).to_list()
     for row, document in zip(rows, documents, strict=True):
         assert document == [0, *row[row.index(2) + 2 :]]
@@ -78,6 +82,7 @@ def test_no_documents_and_no_lists_make_no_rows(packer):
     empty = tf.zeros([0, 3], tf.string)
     rows = packer.pack(tf.zeros([0], tf.string), {"title": empty, "brand": empty}, tf.zeros([0, 3], tf.bool))
     assert rows.shape[0] == 0
+    assert packer.pack_queries(tf.zeros([0], tf.string)).shape[0] == 0
     queries, fields, mask = batch()
     assert packer.pack(queries, fields, tf.zeros_like(mask)).shape[0] == 0
 

@@ -21,16 +21,15 @@ class StatelessDropout(tf.keras.layers.Layer):
     AVX2 cores.
     """
 
-    def __init__(self, rate: float, seed: DropoutSeed, index: int, dtype: tf.DType | None = None):
+    def __init__(self, rate: float, seed: DropoutSeed, index: int):
         """Makes the layer.
 
         Args:
             rate: fraction of values set to 0, the others being scaled by 1 / (1 - rate).
             seed: holder that the enclosing layer fills before it calls this one in training.
             index: tells apart the layers that share one holder.
-            dtype: of what is dropped; the policy's compute type when None.
         """
-        super().__init__(dtype=dtype)
+        super().__init__(autocast=False)  # of the type that comes in
         self._rate = rate
         self._seed = seed
         self._index = index

@@ -59,7 +59,8 @@ class VectorTable(tf.Module):
 
     def score(self, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Returns the scores [B, L] of the documents in `rows` [B, L] for queries [B, V]."""
-        return tf.linalg.matvec(tf.gather(self.vectors, rows), queries)
+        # As sums over products: a matrix product as small as this one costs oneDNN 90 us
+        return tf.reduce_sum(tf.gather(self.vectors, rows) * queries[:, tf.newaxis], axis=2)
 
     def search(self, queries: tf.Tensor, results: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns scores and rows [B, K] of the K best of all documents for queries [B, V], exactly."""
@@ -109,13 +110,12 @@ class TextStudent(TextRanker):
         rows = tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)
         dense = tf.TensorSpec([None, None], tf.int32)
         encode_query = tf.function(
-            lambda tokens: [scorer.query_tower.encode_dense(tokens)], input_signature=[dense], autograph=False
+            lambda tokens: [scorer.query_tower.encode_few(tokens)], input_signature=[dense], autograph=False
         )
         # A query is a dozen tokens: to put the weights into the form that products want costs more than the products.
         # As constants they are put so once, when the model is loaded; but as constants they are float32.
         concrete = encode_query.get_concrete_function()
         self._encode_query_rows = concrete if self._is_half else convert_variables_to_constants_v2(concrete)
-        self._pad_id = scorer.query_tower.encoder.pad_id
         self._encode_document_rows = tf.function(
             lambda tokens: scorer.document_tower(tokens), input_signature=[rows], autograph=False
         )
@@ -131,7 +131,7 @@ class TextStudent(TextRanker):
 
     def encode_queries(self, queries: tf.Tensor) -> tf.Tensor:
         """Returns the vectors [B, V] float32 of `queries` [B] string."""
-        rows = self._packer.pack_queries(queries).to_tensor(self._pad_id)
+        rows = self._packer.pack_query_matrix(queries)
         return tf.ensure_shape(self._encode_query_rows(rows)[0], [None, None])
 
     def encode_documents(self, fields: Mapping[str, tf.Tensor], mask: tf.Tensor) -> tf.Tensor:

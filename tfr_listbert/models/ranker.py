@@ -75,7 +75,7 @@ class RowScorer(tf.keras.layers.Layer):
         self._widths = tuple(widths)
         self._max_tokens = max_tokens
         self._seed = DropoutSeed()
-        self._dropout = StatelessDropout(dropout_rate, self._seed, 0, dtype=tf.float32)
+        self._dropout = StatelessDropout(dropout_rate, self._seed, 0)
 
     def call(
         self,

@@ -46,9 +46,14 @@ def encode_padded(
     seed: tf.Tensor,
     training: bool | None,
     pooling: str = "first_token",
+    few_rows: bool = False,
 ) -> tf.Tensor:
-    """Returns a vector of each row, [N, H], of padded rows `dense` [N, T] int32; the rest as of `encode_rows`."""
-    return _encode_matrices(encoder, [dense], seed, training, pooling)
+    """Returns a vector of each row, [N, H], of padded rows `dense` [N, T] int32; the rest as of `encode_rows`.
+
+    Args:
+        few_rows: whether there are few rows, as of `RobertaEncoder`.
+    """
+    return _encode_matrices(encoder, [dense], seed, training, pooling, few_rows)
 
 
 def fold_head_seed(encoder: tf.keras.layers.Layer, widths: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
@@ -62,13 +67,14 @@ def _encode_matrices(
     seed: tf.Tensor,
     training: bool | None,
     pooling: str,
+    few_rows: bool = False,
 ) -> tf.Tensor:
     """Returns a vector of each row, [N, H], of several `matrices` [N, T] int32, one after the other."""
     if pooling == "first_token":
-        return encoder.encode_first_tokens(matrices, seed, training)
+        return encoder.encode_first_tokens(matrices, seed, training, few_rows)
     pooled = []
     for index, dense in enumerate(matrices):
-        vectors = encoder(dense, seed=tf.random.fold_in(seed, index), training=training)  # [N, T, H]
+        vectors = encoder(dense, tf.random.fold_in(seed, index), training, few_rows=few_rows)  # [N, T, H]
         is_real = tf.cast(dense != encoder.pad_id, vectors.dtype)[..., tf.newaxis]
         total = tf.reduce_sum(vectors * is_real, axis=1)
         pooled.append(tf.math.divide_no_nan(total, tf.reduce_sum(is_real, axis=1)))

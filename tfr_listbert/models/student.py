@@ -50,7 +50,7 @@ class Tower(tf.keras.layers.Layer):
         self.head.build((None, width))
         self._widths, self._pooling, self._max_tokens = tuple(widths), pooling, max_tokens
         self._seed = DropoutSeed()
-        self._dropout = StatelessDropout(dropout_rate, self._seed, 0, dtype=tf.float32)
+        self._dropout = StatelessDropout(dropout_rate, self._seed, 0)
 
     def call(self, tokens: tf.RaggedTensor, seed: tf.Tensor | None = None, training: bool | None = None) -> tf.Tensor:
         """Returns the vector of each row, [N, V] float32.
@@ -62,14 +62,17 @@ class Tower(tf.keras.layers.Layer):
         """
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         if not self._widths:
-            return self.encode_dense(tokens.to_tensor(self.encoder.pad_id), seed, training)
+            return self._encode_padded(tokens.to_tensor(self.encoder.pad_id), seed, training, few_rows=False)
         rest = (self._widths, seed, training, self._max_tokens, self._pooling)
         return self._project(encode_rows(self.encoder, tokens, *rest), seed, training)
 
-    def encode_dense(self, tokens: tf.Tensor, seed: tf.Tensor | None = None, training: bool | None = None) -> tf.Tensor:
-        """Returns the vector of each row, [N, V] float32, of rows [N, T] that are padded; the rest as of `call`."""
-        seed = tf.zeros([2], tf.int32) if seed is None else seed
-        return self._project(encode_padded(self.encoder, tokens, seed, training, self._pooling), seed, training)
+    def encode_few(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Returns the vector of each row, [N, V] float32, of few rows [N, T] that are padded, as a request has them."""
+        return self._encode_padded(tokens, tf.zeros([2], tf.int32), training=False, few_rows=True)
+
+    def _encode_padded(self, tokens: tf.Tensor, seed: tf.Tensor, training: bool | None, few_rows: bool) -> tf.Tensor:
+        pooled = encode_padded(self.encoder, tokens, seed, training, self._pooling, few_rows)
+        return self._project(pooled, seed, training)
 
     def _project(self, pooled: tf.Tensor, seed: tf.Tensor, training: bool | None) -> tf.Tensor:
         self._seed.value = fold_head_seed(self.encoder, self._widths, seed)

@@ -51,20 +51,26 @@ class RowPacker(tf.Module):
         Returns:
             [N, (T)] int32, one row for each true `mask`, list by list.
         """
-        query = tf.gather(self._tokenize_queries(queries), tf.where(mask)[:, 0])  # [N, (T)]
+        query = tf.gather(self._tokenize(queries, self._query_tokens), tf.where(mask)[:, 0])  # [N, (T)]
         separator = tf.fill([query.nrows(), 2], self.tokenizer.eos_id)
         return self._enclose([query, separator, *self._tokenize_fields(fields, mask)])
 
     def pack_queries(self, queries: tf.Tensor) -> tf.RaggedTensor:
         """Returns `<s> query </s>` for `queries` [B] string as [B, (T)] int32."""
-        return self._enclose([self._tokenize_queries(queries)])
+        return tf.RaggedTensor.from_tensor(self.pack_query_matrix(queries), padding=self.tokenizer.pad_id)
+
+    def pack_query_matrix(self, queries: tf.Tensor) -> tf.Tensor:
+        """Returns the rows of `pack_queries` padded, [B, T] int32: 60 small ops fewer for a request's query."""
+        tokenizer, most = self.tokenizer, self._query_tokens
+        found = tokenizer.tokenize(self._cut(queries, most))
+        padded = tf.pad(found.to_tensor(tokenizer.pad_id)[:, :most], [[0, 0], [1, 0]], constant_values=tokenizer.bos_id)
+        padded = tf.pad(padded, [[0, 0], [0, 1]], constant_values=tokenizer.pad_id)
+        ends = 1 + tf.minimum(tf.cast(found.row_lengths(), tf.int32), most)
+        return tf.where(tf.range(tf.shape(padded)[1]) == ends[:, tf.newaxis], tokenizer.eos_id, padded)
 
     def pack_documents(self, fields: Mapping[str, tf.Tensor], mask: tf.Tensor) -> tf.RaggedTensor:
         """Returns `<s> document </s>` for each true `mask` as [N, (T)] int32; arguments and order as of `pack`."""
         return self._enclose(self._tokenize_fields(fields, mask))
-
-    def _tokenize_queries(self, queries: tf.Tensor) -> tf.RaggedTensor:
-        return self._tokenize(queries, self._query_tokens)
 
     def _tokenize_fields(self, fields: Mapping[str, tf.Tensor], mask: tf.Tensor) -> list[tf.RaggedTensor]:
         return [
@@ -73,10 +79,12 @@ class RowPacker(tf.Module):
         ]
 
     def _tokenize(self, texts: tf.Tensor, tokens: int, before: str = "", after: str = "") -> tf.RaggedTensor:
-        texts = tf.strings.strip(texts)
-        cut = tf.strings.substr(texts, 0, (tokens + 1) * self.tokenizer.token_bytes)
-        filled = tf.where(tf.equal(texts, ""), "", before + cut + after)
+        cut = self._cut(texts, tokens)
+        filled = tf.where(tf.equal(cut, ""), "", before + cut + after) if before or after else cut
         return self.tokenizer.tokenize(filled)[:, :tokens]
+
+    def _cut(self, texts: tf.Tensor, tokens: int) -> tf.Tensor:
+        return tf.strings.substr(tf.strings.strip(texts), 0, (tokens + 1) * self.tokenizer.token_bytes)
 
     def _enclose(self, parts: Sequence[tf.RaggedTensor | tf.Tensor]) -> tf.RaggedTensor:
         """Joins parts [N, (T)] row by row, between `<s>` and `</s>`."""
