@@ -19,15 +19,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config, read_config
-from tfr_listbert.export.bundle import build_text_ranker
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.rows.profile import RowProfile, measure_rows
 from tfr_listbert.text.tokenizer import read_tokenizer
 
 try:
+    from tfr_listbert.export.models import build_text_ranker
     from tfr_listbert.training.rankers import build_batcher, build_run_ranker
-except ModuleNotFoundError:  # its name in the first version
+except ModuleNotFoundError:  # their names in the first version
     from tfr_listbert.training.runs import build_batcher, build_run_ranker
+
+    from tfr_listbert.export.bundle import build_text_ranker
 
 SIGNATURES = ("serving_default", "rank_ids", "search", "cascade_ids")
 
@@ -48,7 +50,7 @@ def build_teacher(config: Config):
 def build_student(config: Config):
     """Returns a student as it is exported, with the vectors of all documents in the lists; makes its run folder."""
     from tfr_listbert.distillation.embedding import embed_documents
-    from tfr_listbert.export.student import build_text_student
+    from tfr_listbert.export.models import build_text_student
     from tfr_listbert.training.checkpoints import RunCheckpoints
     from tfr_listbert.training.run_folder import open_run
 
@@ -66,19 +68,22 @@ def build_student(config: Config):
 def build_cascade(config: Config, teacher: str):
     """Returns the student in a run folder whose first documents a ranker of the config `teacher` ranks anew."""
     from tfr_listbert.distillation.vectors import read_vectors
-    from tfr_listbert.export.cascade import TextCascade
-    from tfr_listbert.export.student_signatures import VectorTable
+    from tfr_listbert.export.text_cascade import TextCascade
+    from tfr_listbert.export.text_student import TextStudent
+    from tfr_listbert.export.vector_table import VectorTable
     from tfr_listbert.training.rankers import read_ranker
 
     student, stored = read_ranker(config.train.run), read_vectors(config.export.vectors)
     table = VectorTable(stored.read_ids(), stored.read_vectors())
-    parts = (student.batcher.packer, student.row_scorer, student.batcher.fields, table, config.export.search_results)
-    return TextCascade(build_teacher(read_config(teacher)), *parts, config.export.cascade_documents)
+    batcher = student.batcher
+    text = TextStudent(batcher.packer, student.row_scorer, batcher.fields, table, config.export.search_results)
+    return TextCascade(text, build_teacher(read_config(teacher)), config.export.cascade_documents)
 
 
 def build_catalogue(config: Config, size: int):
     """Returns the student in a run folder with random unit vectors of `size` documents."""
-    from tfr_listbert.export.student_signatures import TextStudent, VectorTable
+    from tfr_listbert.export.text_student import TextStudent
+    from tfr_listbert.export.vector_table import VectorTable
     from tfr_listbert.training.rankers import read_ranker
 
     student = read_ranker(config.train.run)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.export.bundle import build_requests, build_text_model, build_text_ranker, export_ranker
+from tfr_listbert.export.bundle import build_requests, export_ranker
 from tfr_listbert.export.half_weights import HalfWeight, round_weights
+from tfr_listbert.export.models import build_text_model, build_text_ranker
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.lists.elwc import read_lists

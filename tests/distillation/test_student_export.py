@@ -17,10 +17,11 @@ from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.vectors import read_vectors
 from tfr_listbert.export.bundle import export_ranker
 from tfr_listbert.export.half_weights import round_weights
+from tfr_listbert.export.models import build_text_student
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.stored_order import check_stored_order, measure_swap
-from tfr_listbert.export.student import build_text_student
-from tfr_listbert.export.student_signatures import UNKNOWN_SCORE, VectorTable
+from tfr_listbert.export.text_student import UNKNOWN_SCORE
+from tfr_listbert.export.vector_table import VectorTable
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import PADDING_SCORE, InputError
 from tfr_listbert.training.rankers import read_ranker

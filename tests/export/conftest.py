@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfr_listbert.export.bundle import build_text_ranker
+from tfr_listbert.export.models import build_text_ranker
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.training.rankers import read_ranker
 

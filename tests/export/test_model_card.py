@@ -13,7 +13,7 @@ from tfr_listbert.config import LossConfig, LossTermConfig
 from tfr_listbert.export.gate import Decision, Measurement
 from tfr_listbert.export.model_card import build_card, count_fitting
 from tfr_listbert.export.requests import RequestBuilder
-from tfr_listbert.export.student import StudentRequestBuilder
+from tfr_listbert.export.signatures import specify_cascade, specify_student
 
 SECONDS = {1: 0.004, 10: 0.022, 30: 0.07, 100: 0.3}
 
@@ -62,13 +62,15 @@ def test_card_of_a_cascade_names_its_teacher_its_losses_and_what_was_timed(run_c
     run = dataclasses.replace(run_config, loss=LossConfig(terms=terms), teacher=teacher, model=model, encoder=encoder)
     export = {"cascade": run_config.train.run, "cascade_documents": 12, "vectors": "runs/vectors", "license": "CC0"}
     config = dataclasses.replace(run, export=dataclasses.replace(run_config.export, **export))
-    builder = StudentRequestBuilder(("title", "brand"), ("price", "rating"), (), True, True)
+    inputs = ("title", "brand"), ("price", "rating")
+    student = specify_student(("title",), (), has_vectors=True)
+    builder = RequestBuilder(*inputs, (), specify_cascade(student, *inputs))
     card = build_card(config, run, 7, builder, SECONDS, Decision(True, "It is the first version."))
     assert 'Loss: 1 · `margin_mse_loss` with {"pairs": "all"} on the scores of runs/teacher + ' in card
     assert " + 0.5 · `softmax_loss` on labels; " in card
     assert "`brand` (4 tokens); numbers none.\n- The first 12 documents are ranked anew by the ranker of " in card
     assert "`brand` (4 tokens); numbers `price`, `rating`.\n- Encoder" in card
-    assert f"Median of one request of `{builder.timed_signature}` at a time" in card
+    assert "Median of one request of `cascade_ids` at a time" in card
     assert '"price": [[NaN, 1.0]]' in card and "It finds products by `search` alone" in card
     assert "Licence: CC0." in card
 

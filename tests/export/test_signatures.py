@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.export.signatures import TextRanker
+from tfr_listbert.export.text_ranker import TextRanker
 from tfr_listbert.schema import PADDING_SCORE
 
 

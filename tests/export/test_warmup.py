@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfr_listbert.export.requests import RequestBuilder
-from tfr_listbert.export.student import StudentRequestBuilder
+from tfr_listbert.export.signatures import specify_student
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests
 from tfr_listbert.schema import InputError
 
@@ -44,7 +44,8 @@ def test_more_requests_than_servers_take_are_refused():
 def test_no_request_is_larger_than_what_a_server_with_batching_takes(export_folder):
     config = (export_folder / "ranker.serving" / "batching.config").read_text()
     most = int(re.search(r"max_batch_size { value: (\d+) }", config)[1])
-    for builder in (RequestBuilder(("title",), ("price",)), StudentRequestBuilder(("title",), (), (), True)):
+    student = RequestBuilder(("title",), (), (), specify_student(("title",), (), has_vectors=True))
+    for builder in (RequestBuilder(("title",), ("price",)), student):
         requests = build_warmup_requests(builder, (10, 1, 1000, 30))
         sizes = collections.defaultdict(list)
         for request in requests:

@@ -15,26 +15,25 @@ import tensorflow as tf
 from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from tfr_listbert.config import Config, require, write_config
+from tfr_listbert.config import Config, write_config
 from tfr_listbert.export.allowed_ops import CORE_OPS, TEXT_OPS
-from tfr_listbert.export.cascade import TextCascade
 from tfr_listbert.export.deployment import Labels, read_labels, write_deployment
 from tfr_listbert.export.difference import describe_difference, score_in_memory, score_request
 from tfr_listbert.export.gate import Decision, decide_stable, read_gate_lists, score_with_version
 from tfr_listbert.export.golden import GOLDEN_FILE, write_golden_requests
 from tfr_listbert.export.model_card import CARD_FILE, build_card
+from tfr_listbert.export.models import build_text_model
 from tfr_listbert.export.onnx_model import ONNX_FILE, score_with_onnx, write_onnx
 from tfr_listbert.export.requests import SAMPLE_LISTS, RequestBuilder, ServedRequest
-from tfr_listbert.export.signatures import TEXT_SIGNATURES, TextRanker
+from tfr_listbert.export.signatures import TEXT_SIGNATURES
 from tfr_listbert.export.stored_order import check_stored_order
-from tfr_listbert.export.student import StudentRequestBuilder, build_text_student
-from tfr_listbert.export.student_signatures import TextStudent
+from tfr_listbert.export.text_model import TextModel
 from tfr_listbert.export.trial import Trial, require_answers, run_trial
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write_warmup_file
 from tfr_listbert.folders import lock_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.schema import InputError, RankedList
-from tfr_listbert.training.rankers import Ranker, read_ranker
+from tfr_listbert.training.rankers import read_ranker
 from tfr_listbert.training.run_folder import describe_other_lists
 
 SCORE_TOLERANCE = 1e-4
@@ -115,7 +114,7 @@ def _export(config: Config, base: Path) -> None:
 
 
 def _write_with_options(
-    config: Config, ranker: TextRanker, folder: Path, builder: RequestBuilder
+    config: Config, ranker: TextModel, folder: Path, builder: RequestBuilder
 ) -> tuple[Bundle, list[str]]:
     """Writes the bundle as `export.float16` and `export.onnx` say; returns it, and a line on what each changes."""
     settings = config.export
@@ -150,37 +149,9 @@ def _describe(folder: Path, bundle: Bundle, decision: Decision) -> str:
     )
 
 
-def build_text_model(config: Config, ranker: Ranker) -> TextRanker:
-    """Returns a trained ranker or student as it is exported, with vectors and a cascade where `export` asks for them.
-
-    Raises:
-        InputError: if these do not fit, or are asked for of a ranker.
-    """
-    settings = config.export
-    if ranker.config.model.is_student:
-        rule = f"must be false for a student such as that in {config.train.run}; it has no `score_tokens`"
-        require(not settings.onnx, "export.onnx", rule, settings.onnx)
-        teacher = build_text_ranker(read_ranker(settings.cascade)) if settings.cascade else None
-        return build_text_student(config, ranker, teacher)
-    for name in ("vectors", "cascade"):
-        rule = f"must be empty for a ranker such as that in {config.train.run}; it is read by a student"
-        require(getattr(settings, name) is None, f"export.{name}", rule, getattr(settings, name))
-    return build_text_ranker(ranker)
-
-
-def build_requests(text_ranker: TextRanker, sample: tuple[RankedList, ...]) -> RequestBuilder:
+def build_requests(model: TextModel, sample: tuple[RankedList, ...]) -> RequestBuilder:
     """Returns what makes requests for a model, of the shop's lists in `sample`."""
-    if isinstance(text_ranker, TextStudent):
-        kinds = (text_ranker.has_vectors, isinstance(text_ranker, TextCascade))
-        return StudentRequestBuilder(text_ranker.fields, text_ranker.features, sample, *kinds)
-    return RequestBuilder(text_ranker.fields, text_ranker.features, sample)
-
-
-def build_text_ranker(ranker: Ranker) -> TextRanker:
-    """Returns a trained ranker as it is exported."""
-    batcher = ranker.batcher
-    row_tokens = ranker.config.text.row_tokens
-    return TextRanker(batcher.packer, ranker.row_scorer, batcher.fields, batcher.features, row_tokens)
+    return RequestBuilder(model.fields, model.features, sample, model.inputs)
 
 
 def read_sample(folder: str | Path) -> tuple[RankedList, ...]:
@@ -221,7 +192,7 @@ def write_beside(base: Path, version: int) -> Iterator[Path]:
 
 
 def write_bundle(
-    ranker: TextRanker, folder: Path, builder: RequestBuilder, name: str, warmup_lists: Sequence[int]
+    ranker: TextModel, folder: Path, builder: RequestBuilder, name: str, warmup_lists: Sequence[int]
 ) -> Bundle:
     """Writes a SavedModel with its warm-up and golden requests, and tries it on them in a fresh process.
 
@@ -284,7 +255,7 @@ def _require_served(ops: frozenset[str], functions: list[FunctionDef]) -> None:
         raise InputError(f"TensorFlow Serving does not compile with XLA on a CPU, as these do: {', '.join(compiled)}.")
 
 
-def measure_score_difference(ranker: TextRanker, requests: Sequence[ServedRequest], trial: Trial) -> float:
+def measure_score_difference(ranker: TextModel, requests: Sequence[ServedRequest], trial: Trial) -> float:
     """Returns the largest difference between the scores of a trial's first answers and of `ranker` in memory.
 
     Raises:

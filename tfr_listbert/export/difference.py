@@ -10,12 +10,12 @@ import tensorflow as tf
 from tfr_listbert.config import Config
 from tfr_listbert.export.gate import GATE_METRIC
 from tfr_listbert.export.requests import RequestBuilder, ServedRequest
-from tfr_listbert.export.signatures import TextRanker
+from tfr_listbert.export.text_model import TextModel
 from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.schema import NUM_DOCUMENTS, QUERY, RankedList
 
 
-def score_request(ranker: TextRanker, request: ServedRequest) -> np.ndarray:
+def score_request(ranker: TextModel, request: ServedRequest) -> np.ndarray:
     """Returns the scores [B, L] that a ranker in memory gives a request with raw text."""
     inputs = request.inputs
     fields = {name: tf.constant(inputs[name], tf.string) for name in ranker.fields}
@@ -24,7 +24,7 @@ def score_request(ranker: TextRanker, request: ServedRequest) -> np.ndarray:
     return ranker.rank_scores(tf.constant(inputs[QUERY], tf.string), fields, features, counts).numpy()
 
 
-def score_in_memory(ranker: TextRanker, builder: RequestBuilder, lists: Sequence[RankedList]) -> list[ScoredList]:
+def score_in_memory(ranker: TextModel, builder: RequestBuilder, lists: Sequence[RankedList]) -> list[ScoredList]:
     """Returns lists with the scores of a ranker in memory."""
     return [ScoredList.build(one, score_request(ranker, builder.ask("", "rank_n", [one]))[0]) for one in lists]
 

@@ -46,3 +46,36 @@ def round_weights(variables: Sequence[tf.Variable]) -> None:
         if not bool(tf.reduce_all(tf.math.is_finite(rounded))):
             raise InputError(f"`export.float16` must be false: {variable.name} has values above 65,504.")
         variable.assign(rounded)
+
+
+class SavedWeights:
+    """The weights of a scorer as they are saved: as they are, or once halved as float16.
+
+    Attributes:
+        is_half: whether they are halved.
+    """
+
+    def __init__(self, scorer: tf.keras.layers.Layer):
+        """Takes the weights of `RowScorer` or `TwoTowers`."""
+        self._scorer = scorer
+        self.is_half = False
+
+    def halve(self) -> None:
+        """Rounds the weights to float16.
+
+        Raises:
+            InputError: if a weight is beyond float16's range.
+        """
+        round_weights(self._list_halved())
+        self.is_half = True
+
+    def list_saved(self) -> list[tf.Variable | HalfWeight]:
+        """Returns the weights to save."""
+        halved = {one.ref() for one in self._list_halved()} if self.is_half else set()
+        return [HalfWeight(one) if one.ref() in halved else one for one in self._scorer.variables]
+
+    def _list_halved(self) -> list[tf.Variable]:
+        """Returns the weights that float16 can hold: all but the statistics of numeric features."""
+        objects = self._scorer.list_objects()
+        kept = {one.ref() for one in getattr(objects.get("feature_statistics"), "variables", ())}
+        return [one for one in self._scorer.variables if one.ref() not in kept]

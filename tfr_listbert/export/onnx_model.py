@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.export.requests import RequestBuilder
-from tfr_listbert.export.signatures import TextRanker
+from tfr_listbert.export.text_ranker import TextRanker
 from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import QUERY, TOKENS, InputError, RankedList
 

@@ -1,4 +1,4 @@
-"""Requests to a served ranker, of every signature: those on which an export is tried, warmed up and timed."""
+"""Requests to a served model, of every signature: those on which an export is tried, warmed up and timed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, PROTO_SIGNATURE, TEXT_SIGNATURES
+from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, PROTO_SIGNATURE, Inputs, specify_ranker
 from tfr_listbert.lists.elwc import build_elwc
-from tfr_listbert.schema import NUM_DOCUMENTS, QUERY, TOKENS, Document, RankedList
+from tfr_listbert.schema import DOCUMENT_IDS, NUM_DOCUMENTS, QUERY, RESULTS, TOKENS, Document, RankedList
 
 SAMPLE_LISTS = 40
 """Lists of the shop from which requests are made."""
-
-ROW_SIGNATURES = frozenset({"score_tokens", "encode_document"})
-"""Signatures whose dim 0 is rows, one per document; of all others it is lists."""
 
 _TEXTS = (
     "red dress",
@@ -48,17 +45,19 @@ class ServedRequest:
 
 @dataclasses.dataclass(frozen=True)
 class RequestBuilder:
-    """Builds requests for a ranker with these inputs.
+    """Builds requests for a model with these inputs.
 
     Attributes:
         fields: names of the text fields.
         features: names of the numeric features.
         lists: lists of the shop; scripts and lengths of its own where there are none.
+        inputs: the inputs of each signature, as `TextModel` has them; a ranker's when None.
     """
 
     fields: tuple[str, ...]
     features: tuple[str, ...]
     lists: tuple[RankedList, ...] = ()
+    inputs: Mapping[str, Inputs] | None = None
 
     def build_good(self) -> list[ServedRequest]:
         """Returns requests that a server must answer with the scores of the export."""
@@ -80,30 +79,45 @@ class RequestBuilder:
         return RankedList("built", lists[0].query, tuple(itertools.islice(itertools.cycle(found), documents)))
 
     def ask(self, name: str, signature_name: str, lists: Sequence[RankedList]) -> ServedRequest:
-        """Returns a request of a signature for some lists; `score_tokens` gets as many rows as there are documents."""
+        """Returns a request of a signature for some lists.
+
+        `score_tokens` and `encode_document` get as many rows as there are documents.
+        """
+        documents = [document for one in lists for document in one.documents]
         if signature_name == PROTO_SIGNATURE:
             protos = [base64.b64encode(build_elwc(one).SerializeToString(deterministic=True)) for one in lists]
-            return ServedRequest(name, signature_name, {"inputs": [{"b64": proto.decode()} for proto in protos]})
-        if signature_name == "score_tokens":
-            return ServedRequest(name, signature_name, self._build_rows(sum(len(one.documents) for one in lists)))
-        inputs = self.build_columns(lists)
-        if signature_name == "rank_n":
-            inputs[NUM_DOCUMENTS] = [len(one.documents) for one in lists]
-        return ServedRequest(name, signature_name, inputs)
+            inputs = {"inputs": [{"b64": proto.decode()} for proto in protos]}
+        elif signature_name == "score_tokens":
+            inputs = self._build_rows(len(documents))
+        elif signature_name == "encode_document":
+            inputs = {field: [document.fields.get(field, "") for document in documents] for field in self.fields}
+        else:
+            ids = [[document.document_id for document in one.documents] for one in lists]
+            slots = max(len(row) for row in ids)
+            inputs = self.build_columns(lists) | {
+                NUM_DOCUMENTS: [len(row) for row in ids],
+                DOCUMENT_IDS: [[*row, *[""] * (slots - len(row))] for row in ids],
+                RESULTS: [0] * len(lists),
+            }
+        return ServedRequest(name, signature_name, {key: inputs[key] for key in self._inputs[signature_name]})
 
     def ask_each(self, name: str, lists: Sequence[RankedList]) -> list[ServedRequest]:
         """Returns a request of every signature for some lists."""
         return [self.ask(f"{signature}: {name}", signature, lists) for signature in self.signatures]
 
     @property
+    def _inputs(self) -> Mapping[str, Inputs]:
+        return specify_ranker(self.fields, self.features) if self.inputs is None else self.inputs
+
+    @property
     def signatures(self) -> tuple[str, ...]:
         """Names of the signatures."""
-        return (*TEXT_SIGNATURES, "score_tokens", PROTO_SIGNATURE)
+        return tuple(self._inputs)
 
     @property
     def timed_signature(self) -> str:
-        """The signature whose latency is measured."""
-        return DEFAULT_SIGNATURE
+        """The signature whose latency is measured: the one on stored vectors, if there are any."""
+        return next(name for name in ("cascade_ids", "rank_ids", DEFAULT_SIGNATURE) if name in self._inputs)
 
     def _ask_all(self, name: str, lists: Sequence[RankedList]) -> list[ServedRequest]:
         has_documents = any(one.documents for one in lists)
@@ -148,16 +162,20 @@ class RequestBuilder:
 
     def build_bad(self, good: ServedRequest) -> list[ServedRequest]:
         """Returns requests that must be refused, made of a good one of `serving_default`."""
-        inputs = dict(good.inputs)
+        inputs, queries = dict(good.inputs), good.inputs[QUERY]
         counts = [len(row) for row in inputs[self.fields[0]]]
         without = {name: value for name, value in inputs.items() if name != self.fields[0]}
         too_many = {**inputs, NUM_DOCUMENTS: [count + 1 for count in counts]}
         no_tokens = {**self._build_rows(1), TOKENS: [[1, 1]]}
-        return [
+        ids = [["a"]] * len(queries)
+        bad = [
             ServedRequest("an unknown signature", "nothing", inputs),
             ServedRequest("an input is missing", DEFAULT_SIGNATURE, without),
-            ServedRequest("fewer queries than lists", "rank", {**inputs, QUERY: inputs[QUERY][:1]}),
+            ServedRequest("fewer queries than lists", "rank", {**inputs, QUERY: queries[:1]}),
             ServedRequest("more documents than slots", "rank_n", too_many),
             ServedRequest("fewer numbers than lists", "rank_n", {**inputs, NUM_DOCUMENTS: counts[1:]}),
             ServedRequest("a row without tokens", "score_tokens", no_tokens),
+            ServedRequest("fewer queries than lists of ids", "rank_ids", {QUERY: queries[:1], DOCUMENT_IDS: ids}),
+            ServedRequest("less than no results", "search", {QUERY: queries[:1], RESULTS: [-1]}),
         ]
+        return [one for one in bad if one.signature_name in ("nothing", *self.signatures)]

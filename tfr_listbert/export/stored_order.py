@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tfr_listbert.config import Config, read_config
+from tfr_listbert.config import Config
 from tfr_listbert.distillation.embedding import hash_text
 from tfr_listbert.distillation.vectors import read_vectors
 from tfr_listbert.export.difference import describe_difference
 from tfr_listbert.export.gate import read_gate_lists
-from tfr_listbert.export.signatures import TextRanker
-from tfr_listbert.export.student_signatures import TextStudent
+from tfr_listbert.export.text_cascade import TextCascade
+from tfr_listbert.export.text_model import TextModel
+from tfr_listbert.export.text_student import TextStudent
 from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import Document, InputError, RankedList
 
@@ -22,30 +22,29 @@ SWAP_TOLERANCE = 1e-5
 """Documents whose scores are closer than this may change places by the rounding of float32."""
 
 
-def check_stored_order(config: Config, ranker: TextRanker) -> list[str]:
+def check_stored_order(config: Config, model: TextModel) -> list[str]:
     """Returns a line on what storing changes in the lists of `evaluate.split`; none for a model without vectors.
 
     Documents are left out that are not stored, or with another text than in the lists.
 
     Args:
         config: reads `export`, `evaluate` and `data.lists`.
-        ranker: as it will be saved.
+        model: as it will be saved.
 
     Raises:
         InputError: if weights and vectors are float32 and a list changes its order beyond SWAP_TOLERANCE.
     """
-    if not isinstance(ranker, TextStudent) or not ranker.has_vectors:
+    student = model.student if isinstance(model, TextCascade) else model
+    if not isinstance(student, TextStudent) or not student.has_vectors:
         return []
     stored = read_vectors(config.export.vectors)
     hashes = {name: digest for name, (_, _, digest) in stored.index().items()}
-    # A cascade takes the teacher's fields, too; vectors are of the student's.
-    fields = [field.name for field in read_config(Path(config.train.run) / "config.yaml").text.fields]
     asked = read_gate_lists(config)
-    lists = [one for one in (_keep_stored(one, hashes, fields) for one in asked) if one.documents]
+    lists = [one for one in (_keep_stored(one, hashes, student.fields) for one in asked) if one.documents]
     if not lists:
         return [f"rank_ids: no document of the {config.evaluate.split} lists is stored to see what storing changes."]
-    afresh = [_score_afresh(ranker, one, fields) for one in lists]
-    by_id = [_score_by_id(ranker, one) for one in lists]
+    afresh = [_score_afresh(student, one) for one in lists]
+    by_id = [_score_by_id(student, one) for one in lists]
     swaps = [measure_swap(own, new) for own, new in zip(by_id, afresh, strict=True)]
     counts = [sum(len(one.documents) for one in part) for part in (lists, asked)]
     about = f"{counts[0]} of {counts[1]} documents of the {config.evaluate.split} lists are stored with this text"
@@ -78,12 +77,13 @@ def _keep_stored(ranked_list: RankedList, hashes: Mapping[str, int], fields: Seq
     return RankedList(ranked_list.query_id, ranked_list.query, documents)
 
 
-def _score_afresh(student: TextStudent, ranked_list: RankedList, fields: Sequence[str]) -> np.ndarray:
+def _score_afresh(student: TextStudent, ranked_list: RankedList) -> np.ndarray:
     documents = ranked_list.documents
-    columns = {name: tf.constant([[document.fields.get(name, "") for document in documents]]) for name in fields}
+    columns = {
+        name: tf.constant([[document.fields.get(name, "") for document in documents]]) for name in student.fields
+    }
     mask = tf.ones([1, len(documents)], tf.bool)
-    # The student's own scores, in a cascade as well.
-    return TextStudent.score_documents(student, tf.constant([ranked_list.query]), columns, {}, mask).numpy()
+    return student.score_documents(tf.constant([ranked_list.query]), columns, {}, mask).numpy()
 
 
 def _score_by_id(student: TextStudent, ranked_list: RankedList) -> np.ndarray:

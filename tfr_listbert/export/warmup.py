@@ -14,7 +14,8 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfr_listbert.config import require
-from tfr_listbert.export.requests import ROW_SIGNATURES, RequestBuilder, ServedRequest
+from tfr_listbert.export.requests import RequestBuilder, ServedRequest
+from tfr_listbert.export.signatures import ROW_SIGNATURES
 
 WARMUP_FILE = "tf_serving_warmup_requests"
 """Name that TensorFlow Serving looks for in `assets.extra`."""

@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from tfr_listbert.export.signatures import Signature, TextRanker, require_as_many
-from tfr_listbert.export.student_signatures import TextStudent, VectorTable
-from tfr_listbert.models.student import TwoTowers
+from tfr_listbert.export.signatures import Inputs, specify_cascade
+from tfr_listbert.export.text_model import TextModel, order_scores, require_as_many
+from tfr_listbert.export.text_ranker import TextRanker
+from tfr_listbert.export.text_student import TextStudent
 from tfr_listbert.schema import DOCUMENT_IDS, PADDING_SCORE, QUERY
-from tfr_listbert.text.packing import RowPacker
 
 
-class TextCascade(TextStudent):
-    """A student whose first documents a teacher ranks anew; it takes what the teacher takes.
+class TextCascade(TextModel):
+    """A student whose first documents a teacher ranks anew; it takes what both take.
 
     A document that the teacher has scored stands before all others. Its score is the teacher's, moved by one number per
     list so that the lowest of them is 1 above the student's highest of the others.
+
+    Attributes:
+        student: ranks all documents.
     """
 
-    def __init__(
-        self,
-        teacher: TextRanker,
-        packer: RowPacker,
-        towers: TwoTowers,
-        fields: Sequence[str],
-        table: VectorTable | None,
-        results: int,
-        documents: int,
-    ):
+    def __init__(self, student: TextStudent, teacher: TextRanker, documents: int):
         """Puts the parts together.
 
         Args:
+            student: ranks all documents; where it has stored vectors there is `cascade_ids`, too.
             teacher: ranks the first documents anew.
-            packer: as `fields`, `towers`, `table` and `results` of `TextStudent`.
-            towers: see there.
-            fields: see there; those of the teacher join them.
-            table: see there; with it there is `cascade_ids`, too.
-            results: see there.
-            documents: how many documents of each list the teacher ranks anew.
+            documents: how many documents of each list.
         """
-        own = (*fields, *(name for name in teacher.fields if name not in fields))
-        super().__init__(packer, towers, own, table, results, teacher.features)
+        fields = (*student.fields, *(name for name in teacher.fields if name not in student.fields))
+        super().__init__(fields, teacher.features)
+        self.student = student
         self._teacher = teacher
         self._documents = documents
+
+    @property
+    def inputs(self) -> Mapping[str, Inputs]:
+        """The inputs of each signature, by signature."""
+        return specify_cascade(self.student.inputs, self.fields, self.features)
 
     def score_documents(
         self,
@@ -55,7 +50,7 @@ class TextCascade(TextStudent):
         mask: tf.Tensor,
     ) -> tf.Tensor:
         """Returns the score of each true entry of `mask` [B, L], list by list."""
-        scores = super().score_documents(queries, fields, features, mask)  # [N]
+        scores = self.student.score_documents(queries, fields, features, mask)  # [N]
         dense = tf.tensor_scatter_nd_update(tf.fill(tf.shape(mask), PADDING_SCORE), tf.where(mask), scores)
         return tf.boolean_mask(self._rank_anew(queries, fields, features, dense, mask), mask)
 
@@ -97,32 +92,26 @@ class TextCascade(TextStudent):
         first = self.fields[0]
         check = require_as_many("documents", DOCUMENT_IDS, tf.shape(document_ids), first, tf.shape(fields[first]))
         with tf.control_dependencies([check, *self._check_shapes(queries, fields, features)]):
-            found = self.rank_ids(tf.identity(queries), document_ids)
+            found = self.student.rank_ids(tf.identity(queries), document_ids)
         scores = self._rank_anew(queries, fields, features, found["scores"], found["is_known"])
-        return {**self._order(scores), "is_known": found["is_known"]}
+        return {**order_scores(scores), "is_known": found["is_known"]}
 
     def halve_weights(self) -> None:
-        """Rounds the weights of student and teacher to float16, and has them saved so; errors as of `TextStudent`."""
-        super().halve_weights()
+        """Rounds the weights of student and teacher to float16, and has them saved so; errors as of `TextModel`."""
+        self.student.halve_weights()
         self._teacher.halve_weights()
-
-    def _list_signatures(self) -> dict[str, Signature]:
-        """Returns a student's signatures, those on text ranking by the cascade, and with stored vectors another:
-
-        - `cascade_ids` takes `query` [B], `document_ids`, each field and each feature [B, L]; see there.
-        """
-        signatures = super()._list_signatures()
-        if self.has_vectors:
-            _, text = signatures["rank"]
-            ids = {DOCUMENT_IDS: tf.TensorSpec([None, None], tf.string)}
-            signatures["cascade_ids"] = (self._answer_cascade_ids, {**text, **ids})
-        return signatures
 
     def build_saved_module(self) -> tf.Module:
         """Returns the object to save beside the signatures."""
-        module = super().build_saved_module()
+        module = self.student.build_saved_module()
         module.teacher = self._teacher.build_saved_module()
         return module
 
-    def _answer_cascade_ids(self, **inputs: tf.Tensor) -> dict[str, Any]:
+    def list_answers(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
+        """Returns what answers each signature but `predict`: those on text and `cascade_ids` the cascade, others the
+        student."""
+        both = {"cascade_ids": self._answer_cascade_ids} if self.student.has_vectors else {}
+        return {**self.student.list_answers(), **super().list_answers(), **both}
+
+    def _answer_cascade_ids(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.cascade_ids(inputs[QUERY], inputs[DOCUMENT_IDS], *self._split(inputs))
