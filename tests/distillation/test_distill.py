@@ -13,8 +13,8 @@ from tfr_listbert.config import DistillConfig, DistilledLossConfig, LossTermConf
 from tfr_listbert.distillation import students
 from tfr_listbert.distillation.distill import compare_with_teacher, distill_ranker, format_table
 from tfr_listbert.distillation.students import choose_rate, plan_students
-from tfr_listbert.evaluation.comparison.runs import run_to_end
 from tfr_listbert.schema import InputError
+from tfr_listbert.training.experiments.outcome import run_to_end
 from tfr_listbert.training.rankers import read_ranker
 
 START = np.array([0.2, 0.4, 0.3, 0.1, 0.5, 0.3])

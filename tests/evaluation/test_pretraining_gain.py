@@ -11,10 +11,10 @@ import tensorflow as tf
 from tfr_listbert.config import CompareConfig, PretrainConfig, write_config
 from tfr_listbert.evaluation.comparison import compare
 from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun
-from tfr_listbert.evaluation.comparison.runs import run_to_end
 from tfr_listbert.evaluation.pretraining_gain import format_gain, measure_pretraining_gain
 from tfr_listbert.schema import Document, InputError, RankedList
 from tfr_listbert.text.tokenizer import read_tokenizer
+from tfr_listbert.training.experiments.outcome import run_to_end
 from tfr_listbert.training.pretraining import build_masked_lm
 
 QUERIES = 40

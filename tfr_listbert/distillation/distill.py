@@ -12,8 +12,6 @@ import numpy as np
 from tfr_listbert.config import Config
 from tfr_listbert.distillation.students import choose_rate, plan_students, train_students
 from tfr_listbert.distillation.teacher_scores import score_training_lists
-from tfr_listbert.evaluation.comparison.plan import Run
-from tfr_listbert.evaluation.comparison.runs import read_outcome, read_scores
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.significance import (
     LEVEL,
@@ -30,6 +28,8 @@ from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
+from tfr_listbert.training.experiments.outcome import read_outcome, read_scores
+from tfr_listbert.training.experiments.run import Run
 from tfr_listbert.training.rankers import read_ranker
 
 TEACHER = "teacher"

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfr_listbert.config import Config, DistillConfig, DistilledLossConfig, LossConfig, require
-from tfr_listbert.evaluation.comparison.plan import Run, Trial
-from tfr_listbert.evaluation.comparison.runs import LOG_FILE, read_outcome, run_all
 from tfr_listbert.schema import InputError
+from tfr_listbert.training.experiments.outcome import read_outcome
+from tfr_listbert.training.experiments.processes import run_all
+from tfr_listbert.training.experiments.run import Run, Trial
 from tfr_listbert.training.objectives import build_terms
 
 
@@ -51,11 +52,11 @@ def train_students(runs: Sequence[Run]) -> None:
     """
     waiting = [run for run in runs if read_outcome(run) is None]
     if waiting:
-        told = f"each writes its progress to its {LOG_FILE}, the first to {waiting[0].folder / LOG_FILE}"
+        told = f"each writes its progress to its {waiting[0].log.name}, the first to {waiting[0].log}"
         print(f"Training {len(waiting)} of {len(runs)} students, one after the other; {told}.", flush=True)
     failed = run_all(waiting, 1, lambda run: print(f"{run.folder}: {_describe(run)}", flush=True))
     if failed:
-        logs = ", ".join(str(run.folder / LOG_FILE) for run in failed)
+        logs = ", ".join(str(run.log) for run in failed)
         raise InputError(f"{len(failed)} students failed; their logs say why: {logs}. Call again to go on.")
 
 

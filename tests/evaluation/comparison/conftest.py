@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from tfr_listbert.config import CompareConfig, ComparedLossConfig, Config
-from tfr_listbert.evaluation.comparison.plan import Row, Trial
+from tfr_listbert.evaluation.comparison.plan import Row
 from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun
-from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.schema import Document, RankedList
+from tfr_listbert.training.experiments.outcome import Outcome
+from tfr_listbert.training.experiments.run import Trial
 
 QUERIES = 30
 

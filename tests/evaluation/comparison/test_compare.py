@@ -18,14 +18,22 @@ import tensorflow as tf
 
 from tests.conftest import build_list
 from tfr_listbert.config import CompareConfig, build_dataclass, write_config
-from tfr_listbert.evaluation.comparison import compare, runs
+from tfr_listbert.evaluation.comparison import compare
 from tfr_listbert.evaluation.comparison.folds import Fold, prepare_folds
-from tfr_listbert.evaluation.comparison.plan import Trial, plan_rows, plan_seeds
-from tfr_listbert.evaluation.comparison.runs import read_outcome, run_to_end
+from tfr_listbert.evaluation.comparison.plan import plan_rows, plan_seeds
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.schema import InputError
 from tfr_listbert.training import trainer
+from tfr_listbert.training.experiments.outcome import (
+    OUTCOME_FILE,
+    SCORES_FILE,
+    SETTINGS_FILE,
+    keep_settings,
+    read_outcome,
+    run_to_end,
+)
+from tfr_listbert.training.experiments.run import Trial
 
 from .conftest import build_outcome
 
@@ -144,7 +152,7 @@ def test_runs_of_data_that_have_changed_since_are_refused(tiny_config, tmp_path,
     assert read_outcome(dataclasses.replace(run, config=elsewhere)).is_finished  # contents count, not places
     moved.rename(copies["lists"])
 
-    (run.folder / runs.OUTCOME_FILE).rename(tmp_path / "kept.json")  # as if it had been killed
+    (run.folder / OUTCOME_FILE).rename(tmp_path / "kept.json")  # as if it had been killed
     [shard] = copies["lists"].glob("validation-*")
     [other] = copies["lists"].glob("test-*")
     before = shard.read_bytes()
@@ -153,7 +161,7 @@ def test_runs_of_data_that_have_changed_since_are_refused(tiny_config, tmp_path,
         with pytest.raises(InputError, match=r"with other settings: contents.data.lists \(was '\w+', is '\w+'\)\. "):
             call()
     shard.write_bytes(before)
-    (tmp_path / "kept.json").rename(run.folder / runs.OUTCOME_FILE)
+    (tmp_path / "kept.json").rename(run.folder / OUTCOME_FILE)
     assert read_outcome(run).is_finished
     (copies["tokenizer"] / "sentencepiece.model").write_bytes(b"another")
     with pytest.raises(InputError, match=r"with other settings: contents.text.folder"):
@@ -164,13 +172,13 @@ def test_runs_of_data_that_have_changed_since_are_refused(tiny_config, tmp_path,
 def test_a_run_with_another_start_is_refused(tiny_config, tmp_path, was_there):
     config = with_compare(tiny_config, tmp_path / "out", losses=[{"loss": "softmax_loss"}])
     [run, *_] = plan_seeds(config, plan_rows(config.compare)[0], Trial(1e-3), config.data.lists, 0)
-    runs.keep_settings(run.config)
-    settings = json.loads((run.folder / runs.SETTINGS_FILE).read_text())
+    keep_settings(run.config)
+    settings = json.loads((run.folder / SETTINGS_FILE).read_text())
     if was_there:
         settings["contents"]["encoder.initial"] = "abc"  # it had started from other weights
     else:
         del settings["contents"]["text.folder"]
-    (run.folder / runs.SETTINGS_FILE).write_text(json.dumps(settings))
+    (run.folder / SETTINGS_FILE).write_text(json.dumps(settings))
     was = r"encoder.initial \(was 'abc', is None\)" if was_there else r"text.folder \(was None, is '\w+'\)"
     with pytest.raises(InputError, match=f"with other settings: contents.{was}"):
         read_outcome(run)
@@ -190,7 +198,7 @@ def test_nothing_is_chosen_while_a_trial_has_failed(tiny_config, tmp_path, monke
 def test_a_run_that_was_scored_otherwise_is_refused(tiny_config, tmp_path, name, value):
     config = with_compare(tiny_config, tmp_path / "out", losses=[{"loss": "softmax_loss"}])
     [run, *_] = plan_seeds(config, plan_rows(config.compare)[0], Trial(1e-3), config.data.lists, 0)
-    runs.keep_settings(run.config)
+    keep_settings(run.config)
     other = dataclasses.replace(run.config.evaluate, **{name: value})
     with pytest.raises(InputError, match=rf"with other settings: evaluate.{name} \(was .*, is {value!r}\)"):
         read_outcome(dataclasses.replace(run, config=dataclasses.replace(run.config, evaluate=other)))
@@ -274,14 +282,14 @@ def test_a_comparison_that_was_killed_ends_as_an_undisturbed_one(tiny_config, tm
     command = [sys.executable, "pipelines/compare_losses.py", f"{killed}.yaml"]
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 300
-    while not (list(killed.glob(f"*/1/{runs.OUTCOME_FILE}")) and list((killed / "b").glob("*/checkpoints/checkpoint"))):
+    while not (list(killed.glob(f"*/1/{OUTCOME_FILE}")) and list((killed / "b").glob("*/checkpoints/checkpoint"))):
         assert time.monotonic() < until and first.poll() is None
         time.sleep(0.05)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     time.sleep(5)  # the runs end with their parent
     begun = list_begun(killed)
-    ended = {path: path.stat().st_mtime_ns for path in killed.glob(f"*/*/{runs.OUTCOME_FILE}")}
+    ended = {path: path.stat().st_mtime_ns for path in killed.glob(f"*/*/{OUTCOME_FILE}")}
     assert not (killed / "report.md").exists()
     steps = {run: int(tf.train.latest_checkpoint(str(run / "checkpoints")).rpartition("-")[2]) for run in begun}
     steps = {run: step for run, step in steps.items() if step < 240}  # another may have been at its last words
@@ -289,14 +297,14 @@ def test_a_comparison_that_was_killed_ends_as_an_undisturbed_one(tiny_config, tm
     for output in (killed, whole):
         command = [sys.executable, "pipelines/compare_losses.py", f"{output}.yaml"]
         subprocess.run(command, check=True, timeout=600, capture_output=True)
-    found = {path: path.stat().st_mtime_ns for path in killed.glob(f"*/*/{runs.OUTCOME_FILE}")}
+    found = {path: path.stat().st_mtime_ns for path in killed.glob(f"*/*/{OUTCOME_FILE}")}
     assert len(found) == 4 and ended.items() <= found.items()
     for run, step in steps.items():
-        assert re.search(rf" {step}/240 ", (run / runs.LOG_FILE).read_text())  # its bar went on from there
+        assert re.search(rf" {step}/240 ", (run / "log.txt").read_text())  # its bar went on from there
     for path in found:
         own, other = (json.loads(one.read_text()) for one in (path, whole / path.relative_to(killed)))
         assert own | {"seconds": 0} == other | {"seconds": 0}
-        scores = [folder / path.parent.relative_to(killed) / runs.SCORES_FILE for folder in (killed, whole)]
+        scores = [folder / path.parent.relative_to(killed) / SCORES_FILE for folder in (killed, whole)]
         np.testing.assert_array_equal(*(np.load(file)["scores"] for file in scores))
     assert (killed / "results.csv").read_text() == (whole / "results.csv").read_text()
 
@@ -304,4 +312,4 @@ def test_a_comparison_that_was_killed_ends_as_an_undisturbed_one(tiny_config, tm
 def list_begun(output):
     """Returns the folders of runs with a checkpoint, but no end."""
     folders = [path.parents[1] for path in output.glob("*/*/checkpoints/checkpoint")]
-    return [folder for folder in folders if not (folder / runs.OUTCOME_FILE).exists()]
+    return [folder for folder in folders if not (folder / OUTCOME_FILE).exists()]

@@ -7,7 +7,6 @@ import scipy.stats
 from tfr_listbert.evaluation.comparison.leaderboard import rank_systems
 from tfr_listbert.evaluation.comparison.plan import Row
 from tfr_listbert.evaluation.comparison.results import System, SystemRun
-from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.evaluation.significance import (
     Luck,
     Share,
@@ -19,6 +18,7 @@ from tfr_listbert.evaluation.significance import (
     paired_run_interval,
     paired_run_test,
 )
+from tfr_listbert.training.experiments.outcome import Outcome
 
 OUTCOME = Outcome(False, "", 0.5, 1, (), 10, 1.0)
 QUERIES = 40

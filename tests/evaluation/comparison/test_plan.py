@@ -10,8 +10,9 @@ from tfr_listbert import script
 from tfr_listbert.config import CompareConfig, Config, build_dataclass, read_config
 from tfr_listbert.evaluation.comparison.compare import compare_losses
 from tfr_listbert.evaluation.comparison.labels import check_labels
-from tfr_listbert.evaluation.comparison.plan import Trial, count_runs, plan_rows, plan_seeds, plan_trials
+from tfr_listbert.evaluation.comparison.plan import count_runs, plan_rows, plan_seeds, plan_trials
 from tfr_listbert.schema import InputError
+from tfr_listbert.training.experiments.run import Trial
 
 
 def build_compare(losses, **settings):

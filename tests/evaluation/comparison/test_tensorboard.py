@@ -15,11 +15,11 @@ from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 from tests.chromium import Chromium, find_chromium
 from tfr_listbert.evaluation.comparison.leaderboard import rank_systems
-from tfr_listbert.evaluation.comparison.plan import Trial
 from tfr_listbert.evaluation.comparison.plots import plot_all
 from tfr_listbert.evaluation.comparison.report import Findings
 from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, write_hparams, write_tensorboard
 from tfr_listbert.training.callbacks import ScalarLog
+from tfr_listbert.training.experiments.run import Trial
 
 from .conftest import build_outcome
 

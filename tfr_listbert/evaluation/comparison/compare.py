@@ -14,15 +14,17 @@ from tfr_listbert.evaluation.comparison.estimate import describe_effort, estimat
 from tfr_listbert.evaluation.comparison.folds import Fold, prepare_folds
 from tfr_listbert.evaluation.comparison.labels import check_labels, read_labels
 from tfr_listbert.evaluation.comparison.leaderboard import rank_systems
-from tfr_listbert.evaluation.comparison.plan import Row, Run, Trial, count_runs, plan_rows, plan_seeds, plan_trials
+from tfr_listbert.evaluation.comparison.plan import Row, count_runs, plan_rows, plan_seeds, plan_trials
 from tfr_listbert.evaluation.comparison.plots import plot_all
 from tfr_listbert.evaluation.comparison.query_page import QUERIES_FILE, choose_pair, format_query_page
 from tfr_listbert.evaluation.comparison.report import Findings, write_report
 from tfr_listbert.evaluation.comparison.results import Results, read_system, read_test_lists, score_baselines
-from tfr_listbert.evaluation.comparison.runs import LOG_FILE, has_ended, read_end, read_outcome, run_all
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, write_tensorboard
 from tfr_listbert.schema import InputError
+from tfr_listbert.training.experiments.outcome import has_ended, read_end, read_outcome
+from tfr_listbert.training.experiments.processes import run_all
+from tfr_listbert.training.experiments.run import Run, Trial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +166,7 @@ class _Progress:
     def require_none_failed(self) -> None:
         """Raises InputError if the process of a run has failed."""
         if self._failed:
-            logs = ", ".join(str(run.folder / LOG_FILE) for run in self._failed)
+            logs = ", ".join(str(run.log) for run in self._failed)
             raise InputError(f"{len(self._failed)} runs failed; their logs say why: {logs}. Call again to go on.")
 
     def _on_end(self, run: Run) -> None:

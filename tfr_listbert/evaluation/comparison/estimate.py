@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config
-from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset, build_step_dataset
 from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.training.devices import set_precision
+from tfr_listbert.training.experiments.run import Run
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
 from tfr_listbert.training.randomness import make_repeatable

@@ -10,57 +10,9 @@ from pathlib import Path
 from tfr_listbert.config import CompareConfig, ComparedLossConfig, Config, LossConfig, require
 from tfr_listbert.losses import build_loss
 from tfr_listbert.registry import LOSSES
+from tfr_listbert.training.experiments.run import Run, Trial
 
 TRIALS_FOLDER = "trials"
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """Hyper-parameters to try.
-
-    Attributes:
-        learning_rate: peak rate.
-        temperature: of the loss; None where it has none, or it is fixed.
-    """
-
-    learning_rate: float
-    temperature: float | None = None
-
-    @property
-    def name(self) -> str:
-        """Name for folders and tables.
-
-        >>> Trial(0.001, 0.5).name
-        'rate=0.001,temperature=0.5'
-        """
-        rate = f"rate={self.learning_rate:g}"
-        return rate if self.temperature is None else f"{rate},temperature={self.temperature:g}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One training run of a comparison.
-
-    Attributes:
-        loss: name of its row.
-        trial: its hyper-parameters.
-        seed: its run seed.
-        fold: number of its fold, from 1; 0 where there is none.
-        is_trial: whether it only serves the choice of hyper-parameters; the test split is scored for the others alone.
-        config: what `train_ranker` takes.
-    """
-
-    loss: str
-    trial: Trial
-    seed: int
-    fold: int
-    is_trial: bool
-    config: Config
-
-    @property
-    def folder(self) -> Path:
-        """Its run folder."""
-        return Path(self.config.train.run)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,9 +20,7 @@ from tfr_listbert.evaluation.comparison.document import (
     format_markdown,
 )
 from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard, Standing
-from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.comparison.results import RISE, Results, SystemRun, is_rising
-from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.evaluation.comparison.tables import (
     mark_standing,
     mark_system,
@@ -35,6 +33,8 @@ from tfr_listbert.evaluation.comparison.tables import (
 from tfr_listbert.evaluation.evaluate import format_trec
 from tfr_listbert.evaluation.slices import slice_lists
 from tfr_listbert.schema import RankedList
+from tfr_listbert.training.experiments.outcome import Outcome
+from tfr_listbert.training.experiments.run import Run
 
 PLOTS_FOLDER = "plots"
 TITLE = "Which loss?"

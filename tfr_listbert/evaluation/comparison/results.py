@@ -9,13 +9,14 @@ import numpy as np
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.comparison.folds import Fold
-from tfr_listbert.evaluation.comparison.plan import Row, Run, Trial, plan_seeds
-from tfr_listbert.evaluation.comparison.runs import Outcome, read_end, read_scores
+from tfr_listbert.evaluation.comparison.plan import Row, plan_seeds
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.schema import RankedList
+from tfr_listbert.training.experiments.outcome import Outcome, read_end, read_scores
+from tfr_listbert.training.experiments.run import Run, Trial
 
 RISE = 0.002
 """Validation curves that gain no more than this in their last quarter have ended their climb, for all that noise lets

@@ -9,10 +9,10 @@ import numpy as np
 
 from tfr_listbert.evaluation.comparison.document import Table
 from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard, Standing
-from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.evaluation.comparison.results import System, SystemRun
-from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.evaluation.significance import format_interval
+from tfr_listbert.training.experiments.outcome import Outcome
+from tfr_listbert.training.experiments.run import Run
 
 SHOWN_METRICS = ("ndcg_10", "ndcg_5", "ndcg", "ndcg_linear_10", "mrr", "map", "precision_1", "recall_10")
 

@@ -17,12 +17,13 @@ from tensorboard.plugins.custom_scalar import summary as custom_scalar
 from tensorboard.plugins.hparams import api as hparams
 
 from tfr_listbert.evaluation.comparison.document import Table, format_markdown
-from tfr_listbert.evaluation.comparison.plan import Row, Trial
+from tfr_listbert.evaluation.comparison.plan import Row
 from tfr_listbert.evaluation.comparison.plots import mean_curve
 from tfr_listbert.evaluation.comparison.report import Findings, build_report
 from tfr_listbert.evaluation.comparison.results import SystemRun
-from tfr_listbert.evaluation.comparison.runs import Outcome
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
+from tfr_listbert.training.experiments.outcome import Outcome
+from tfr_listbert.training.experiments.run import Trial
 
 TENSORBOARD_FOLDER = "tensorboard"
 REPORT_RUN = "report"

@@ -1,24 +1,16 @@
-"""Runs in processes of their own, several at once; one that has ended is not repeated, one that was killed goes on."""
+"""How a run has ended: written down when it does, and read only for the same run."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import json
-import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfr_listbert.config import Config
-from tfr_listbert.evaluation.comparison.plan import Run
 from tfr_listbert.folders import replace_file
 from tfr_listbert.metrics import ScoredList
 from tfr_listbert.models.scoring import score_lists
@@ -26,6 +18,7 @@ from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import DivergedError, InputError
 from tfr_listbert.training.checkpoints import read_progress
 from tfr_listbert.training.contents import describe_contents
+from tfr_listbert.training.experiments.run import Run
 from tfr_listbert.training.rankers import read_ranker
 from tfr_listbert.training.ranking import train_ranker
 from tfr_listbert.training.run_folder import list_fixed_sections
@@ -33,7 +26,6 @@ from tfr_listbert.training.run_folder import list_fixed_sections
 OUTCOME_FILE = "outcome.json"
 SETTINGS_FILE = "settings.json"
 SCORES_FILE = "test_scores.npz"
-LOG_FILE = "log.txt"
 
 _PLACES = {"data": ("lists",), "text": ("folder",), "encoder": ("initial",), "train": ("run",), "teacher": ("scores",)}
 """Settings that say where files are, by section: files may be moved, and what they hold is compared instead."""
@@ -95,7 +87,7 @@ def read_end(run: Run) -> Outcome:
     Raises:
         InputError: as `read_outcome`.
     """
-    message = f"its process failed; {run.folder / LOG_FILE} says why"
+    message = f"its process failed; {run.log} says why"
     return read_outcome(run) or Outcome(False, message, None, 0, (), 0, 0.0, is_failed=True)
 
 
@@ -197,49 +189,3 @@ def read_scores(run: Run) -> list[ScoredList]:
         ScoredList(query_id, ids.tolist(), labels, scores)
         for query_id, ids, labels, scores in zip(query_ids, *parts, strict=True)
     ]
-
-
-def run_all(runs: Sequence[Run], jobs: int, on_end: Callable[[Run], None]) -> list[Run]:
-    """Runs all of `runs`, `jobs` at once, each in a process of its own whose output goes to its `log.txt`.
-
-    Args:
-        runs: those that have not ended.
-        jobs: processes at once; each takes its share of the cores.
-        on_end: is told each run that has ended.
-
-    Returns:
-        The runs whose process failed.
-    """
-    context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    waiting, active, failed = collections.deque(runs), {}, []
-    while waiting or active:
-        while waiting and len(active) < jobs:
-            run = waiting.popleft()
-            process = context.Process(target=_work, args=(run.config, run.is_trial, threads), daemon=True)
-            process.start()
-            active[process.sentinel] = (process, run)
-        for sentinel in multiprocessing.connection.wait(list(active)):
-            process, run = active.pop(sentinel)
-            process.join()
-            failed += [run] if process.exitcode else []
-            on_end(run)
-    return failed
-
-
-def _work(config: Config, is_trial: bool, threads: int) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    folder = Path(config.train.run)
-    folder.mkdir(parents=True, exist_ok=True)
-    log = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
-    run_to_end(config, is_trial)
-
-
-def _end_with_parent() -> None:
-    """Ends this process when its parent is killed, lest two processes write to one run folder after a restart."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
