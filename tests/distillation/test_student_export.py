@@ -194,6 +194,11 @@ def count_constants(folder):
     return sum(tf.make_ndarray(one).size for one in tensors if one.dtype == tf.float32.as_datatype_enum)
 
 
+def test_a_student_with_vectors_is_made_ready_without_a_warning(served_config, caplog):
+    build_text_student(served_config, read_ranker(served_config.train.run))
+    assert not [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_an_order_that_storing_changes_is_not_exported(served_config):
     ranker = read_ranker(served_config.train.run)
     student = build_text_student(served_config, ranker)

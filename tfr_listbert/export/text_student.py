@@ -62,6 +62,8 @@ class TextStudent(TextModel):
         return self._table is not None
 
     def _trace_query_tower(self) -> None:
+        # Lookup tables that were made eagerly leave empty entries there, of which freezing would warn
+        tf.compat.v1.get_default_graph().clear_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
         dense = tf.TensorSpec([None, None], tf.int32)
         encode_query = tf.function(
             lambda tokens: [self._towers.query_tower.encode_few(tokens)], input_signature=[dense], autograph=False
