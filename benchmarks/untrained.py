@@ -67,17 +67,12 @@ def build_student(config: Config):
 
 def build_cascade(config: Config, teacher: str):
     """Returns the student in a run folder whose first documents a ranker of the config `teacher` ranks anew."""
-    from tfr_listbert.distillation.vectors import read_vectors
+    from tfr_listbert.export.models import build_text_student
     from tfr_listbert.export.text_cascade import TextCascade
-    from tfr_listbert.export.text_student import TextStudent
-    from tfr_listbert.export.vector_table import VectorTable
     from tfr_listbert.training.rankers import read_ranker
 
-    student, stored = read_ranker(config.train.run), read_vectors(config.export.vectors)
-    table = VectorTable(stored.read_ids(), stored.read_vectors())
-    batcher = student.batcher
-    text = TextStudent(batcher.packer, student.row_scorer, batcher.fields, table, config.export.search_results)
-    return TextCascade(text, build_teacher(read_config(teacher)), config.export.cascade_documents)
+    student = build_text_student(config, read_ranker(config.train.run))
+    return TextCascade(student, build_teacher(read_config(teacher)), config.export.cascade_documents)
 
 
 def build_catalogue(config: Config, size: int):

@@ -135,8 +135,8 @@ def test_the_steps_from_a_log_of_ones_own_to_a_served_ranker_run(finished, envir
 
 
 STUDENTS = [  # fewer of them, for the time
-    "distill.losses=[{name: labels, terms: [{loss: softmax_loss, target: labels}]}, "
-    "{name: margin_mse, terms: [{loss: margin_mse_loss}]}]",
+    "distill.losses=[{name: labels, terms: [{loss: softmax_loss, target: labels}]}, {name: softmax_kl_and_labels, "
+    "terms: [{loss: softmax_kl_loss, weight: 50.0}, {loss: softmax_loss, target: labels}]}]",
 ]
 
 
@@ -144,7 +144,8 @@ STUDENTS = [  # fewer of them, for the time
 def test_the_quickstarts_ranker_is_distilled_and_its_student_searches_the_catalogue(finished, environment):
     folder, _ = finished
     printed = {}
-    student = "train.run=runs/shop/students/labels/rate=0.001"
+    run = "runs/shop/students/softmax_kl_and_labels/rate=0.001"
+    student = f"train.run={run}"
     for script in ("embed_documents", "export"):
         find_command(f"python pipelines/{script}.py pipelines/configs/distill_shop.yaml {student}")
     for script, settings in {"distill": STUDENTS, "embed_documents": [student], "export": [student]}.items():
@@ -152,7 +153,7 @@ def test_the_quickstarts_ranker_is_distilled_and_its_student_searches_the_catalo
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
         assert done.returncode == 0, done.stderr[-2000:]
         printed[script] = done.stdout
-    row = r"^\| margin_mse \| 0\.001 \| 0\.\d+ .*\| runs/shop/students/margin_mse/rate=0\.001 \|$"
+    row = rf"^\| softmax_kl_and_labels \| 0\.001 \| 0\.\d+ .*\| {re.escape(run)} \|$"
     assert re.search(row, printed["distill"], re.M)
     assert "rank_ids orders" in printed["export"]
     with ReloadedModel(folder / "runs/shop/served/shop_student/1") as model:
