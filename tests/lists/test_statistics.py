@@ -65,7 +65,7 @@ def test_lists_rows_labels_and_queries_are_counted():
 def test_the_summary_tells_everything_that_was_lost():
     statistics = {
         "inputs": {"data.options.log": {"rows": 1234, "rejected": 5, "reasons": {"no query": 5}}},
-        "passed_over": {"log rows outside both windows": 77},
+        "passed_over": {"log rows outside the windows": 77},
         "steps": [{"name": "impressions >= 50", "lists": 3, "documents": 40, "products": 20}],
         "splits": {"train": SplitStatistics([]).describe(), "test": describe()},
     }
@@ -73,7 +73,7 @@ def test_the_summary_tells_everything_that_was_lost():
     for part in (
         "data.options.log: 1,234 rows, 5 rejected",
         "5 no query",
-        "passed over: 77 log rows outside both windows",
+        "passed over: 77 log rows outside the windows",
         "impressions >= 50",
         "train: no lists",
         "test: 3 lists, 4 rows; 2 lists without a relevant document, 2 with equal labels",

@@ -171,8 +171,19 @@ def test_windows_split_a_log_and_a_query_may_be_in_both(shop, read):
     reading = read(shop(log, columns={"time": "when"}, **options), split_by="time")
     found = {one.split: {document.document_id for document in one.documents} for one in reading.lists}
     assert found == {"train": {"p1"}, "test": {"p3", "p4"}}
-    assert reading.passed_over == {"log rows outside both windows": 2}
+    assert reading.passed_over == {"log rows outside the windows": 2}
     assert reading.rejected == []
+
+
+def test_validation_lists_may_be_of_a_window_of_their_own(shop, read):
+    days = {"train": "2022-03-01", "validation": "2022-04-01", "test": "2022-05-01"}
+    clicks = {"train": (20, 10), "validation": (8, 8), "test": (0, 0)}
+    rows = [("q", f"p{n}", n, 100, clicks[split][n - 1], day) for split, day in days.items() for n in (1, 2)]
+    log = format_log(rows, "query,document_id,position,impressions,clicks,time")
+    options = {f"{split}_window": [day, f"{day[:-1]}2"] for split, day in days.items()}
+    lists = read(shop(log, **options), split_by="time").lists
+    found = {one.split: [document.label for document in one.documents] for one in lists}
+    assert found == {"train": [4, 2], "validation": [4, 4], "test": [0, 0]}
 
 
 def test_rates_of_the_test_window_do_not_reach_training_labels(shop, read):

@@ -58,6 +58,19 @@ def test_without_windows_no_split_is_assigned():
     assert evaluate(assign_split("time", ()), "NULL") == ""
 
 
+def test_a_validation_window_lies_between_the_others():
+    train, test = ("2022-03-01", "2022-03-15"), ("2022-05-01", "2022-05-08")
+    windows = parse_windows(train, test, ("2022-04-01", "2022-04-08"))
+    assert [window.split for window in windows] == ["train", "validation", "test"]
+    assert evaluate(assign_split("time", windows), "'2022-04-07'") == "validation"
+    with pytest.raises(InputError, match="`data.options.validation_window` must begin when `train_window` has ended"):
+        parse_windows(train, test, ("2022-03-14", "2022-03-20"))
+    with pytest.raises(InputError, match="`data.options.test_window` must begin when `validation_window` has ended"):
+        parse_windows(train, test, ("2022-04-01", "2022-05-02"))
+    with pytest.raises(InputError, match="train_window` must be"):
+        parse_windows((), (), ("2022-04-01", "2022-04-08"))
+
+
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [

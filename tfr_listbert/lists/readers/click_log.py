@@ -71,7 +71,7 @@ def sum_log(
         (outside,) = database.read_row(
             "SELECT coalesce(sum(rows), 0) FROM summed WHERE reason IS NULL AND split IS NULL"
         )
-        request.passed_over["log rows outside both windows"] = int(outside)
+        request.passed_over["log rows outside the windows"] = int(outside)
     database.run("CREATE VIEW shown AS SELECT * FROM summed WHERE reason IS NULL AND split IS NOT NULL")
     clicks, impressions = database.read_row("SELECT sum(clicks), sum(impressions) FROM shown")
     if clicks and clicks > impressions:

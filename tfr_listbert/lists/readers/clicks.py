@@ -57,9 +57,14 @@ class ClicksReader:
     purchase_weight: float | None = None
     """Clicks that a purchase is worth to `clicks_over_expected`; 2 when empty."""
     train_window: tuple[Any, ...] = ()
-    """First day or moment of the training log, and the first one after it; both windows for `data.split.by: time`."""
+    """First day or moment of the training log, and the first one after it; with `test_window` for `data.split.by:
+    time`."""
     test_window: tuple[Any, ...] = ()
     """Likewise of the test log."""
+    validation_window: tuple[Any, ...] = ()
+    """Likewise of a log between them, whose lists choose model and settings, with queries that were trained on and
+    others, as in the test; then `data.split.validation_rate: 0`. When empty, validation lists are of queries split off
+    the training log, none of which was trained on."""
     memory_gigabytes: float = MEMORY_GIGABYTES
     """Memory of the database."""
 
@@ -74,7 +79,7 @@ class ClicksReader:
             if name in _COEC_DEFAULTS and self.grading == "ctr":
                 rule = "is read by `grading: clicks_over_expected` only; leave it out"
                 require(value is None, f"data.options.{name}", rule, value)
-        parse_windows(self.train_window, self.test_window)
+        parse_windows(self.train_window, self.test_window, self.validation_window)
 
     def read(self, request: ReadRequest) -> Iterator[RankedList]:
         """Yields the lists, products by mean position, or by impressions where the log has no position."""
@@ -108,7 +113,7 @@ class ClicksReader:
         is_ctr = self.grading == "ctr"
         if not is_ctr:
             wanted.update(dict.fromkeys(_ACTIONS, False))
-        windows = parse_windows(self.train_window, self.test_window)
+        windows = parse_windows(self.train_window, self.test_window, self.validation_window)
         if windows:
             wanted[TIME] = True
         columns = map_columns(log, database, wanted, self.columns, "data.options.columns")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,25 +22,27 @@ class Window:
     end: datetime.datetime
 
 
-def parse_windows(train: Sequence[Any], test: Sequence[Any]) -> tuple[Window, ...]:
-    """Returns the training and the test window, or none if neither is given.
+def parse_windows(train: Sequence[Any], test: Sequence[Any], validation: Sequence[Any] = ()) -> tuple[Window, ...]:
+    """Returns the windows of training, validation if there is one, and test; or none if none is given.
 
     Args:
         train: two dates or times as YAML gives them, objects or text; a time without a zone is UTC.
         test: likewise.
+        validation: likewise; may be missing.
 
     Raises:
-        InputError: if only one is given, or one is no window, or they overlap, or the test comes first.
+        InputError: if only one is given, or one is no window, or one begins before the one above it here has ended.
     """
-    if not train and not test:
+    if not train and not test and not validation:
         return ()
-    bounds = {"train": train, "test": test}
+    bounds = {"train": train, **({"validation": validation} if validation else {}), "test": test}
     windows = tuple(parse_window(split, given, f"data.options.{split}_window") for split, given in bounds.items())
-    if windows[0].end > windows[1].start:
-        raise InputError(
-            "`data.options.test_window` must begin when `train_window` has ended, or later, got "
-            f"{list(train)} and {list(test)}."
-        )
+    for before, after in itertools.pairwise(windows):
+        if before.end > after.start:
+            raise InputError(
+                f"`data.options.{after.split}_window` must begin when `{before.split}_window` has ended, or later, got "
+                f"{list(bounds[before.split])} and {list(bounds[after.split])}."
+            )
     return windows
 
 
