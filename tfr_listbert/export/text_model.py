@@ -105,9 +105,10 @@ class TextModel(abc.ABC):
         Those on text and `predict`, TF-Ranking's own parser and signature, give `scores` [B, L]; `rank` and `rank_n`
         also `order` [B, L] int32 (best first, padding last) and `sorted_scores` [B, L].
         """
+        inputs = self.inputs
         signatures = {
             name: tf.function(call, autograph=False).get_concrete_function(
-                **{key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in self.inputs[name].items()}
+                **{key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in inputs[name].items()}
             )
             for name, call in self.list_answers().items()
         }
