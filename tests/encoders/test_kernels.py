@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.encoders.kernels import dense, half_gelu, normalize, permute, sum_rows
+from tfr_listbert.encoders.kernels import dense, dense_gelu, half_gelu, normalize, permute, sum_rows
 
 
 def draw(*shape, seed=0):
@@ -23,13 +23,23 @@ CASES = {
         (draw(7, 5), draw(5, seed=1), draw(5, seed=2)),
     ),
     "half_gelu": (
-        lambda training: lambda x: half_gelu(x, training),
+        lambda training: half_gelu,
         lambda x: np.sqrt(2) * tf.nn.gelu(x * np.sqrt(2), approximate=False),
         (3 * draw(6, 4),),
     ),
     "dense": (
         lambda training: lambda *x: dense(*x, training),
         lambda inputs, kernel, bias: inputs @ kernel + bias,
+        (draw(7, 5), draw(5, 3, seed=1), draw(3, seed=2)),
+    ),
+    "dense of more outputs": (
+        lambda training: lambda *x: dense(*x, training),
+        lambda inputs, kernel, bias: inputs @ kernel + bias,
+        (draw(7, 3), draw(3, 5, seed=1), draw(5, seed=2)),
+    ),
+    "dense_gelu": (
+        lambda training: dense_gelu,
+        lambda inputs, kernel, bias: tf.nn.gelu(inputs @ kernel + bias, approximate=False),
         (draw(7, 5), draw(5, 3, seed=1), draw(3, seed=2)),
     ),
 }

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from tfr_listbert.config import EncoderConfig
 from tfr_listbert.encoders.roberta import SIZES, RobertaEncoder, RobertaShape, resolve_shape
@@ -143,3 +144,31 @@ def test_sizes_by_name_and_number():
         resolve_shape(EncoderConfig(size="listbret"))
     with pytest.raises(InputError, match="`encoder.heads` must divide `encoder.width`, got 3 and 256."):
         resolve_shape(EncoderConfig(size="mini", heads=3))
+
+
+def list_optimized(function, *arguments):
+    """Returns the nodes of the graphs that TensorFlow makes of those of `function` before it computes them."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})  # a test before may have set it
+    context.enable_run_metadata()
+    try:
+        function(*arguments)
+        graphs = [one.post_optimization_graph for one in context.export_run_metadata().function_graphs]
+    finally:
+        context.disable_run_metadata()
+    return [node for graph in graphs for node in graph.node]
+
+
+def test_gelu_is_computed_with_its_product_where_onednn_is_on():
+    def count(nodes):
+        return sum(list(node.attr["fused_ops"].list.s) == [b"BiasAdd", b"GeluExact"] for node in nodes)
+
+    matrix, bias = tf.ones([16, 16]), tf.ones([16])
+    plain = tf.function(lambda rows: tf.nn.gelu(tf.nn.bias_add(rows @ matrix, bias)), autograph=False)
+    if not count(list_optimized(plain, matrix)):
+        pytest.skip("TensorFlow fuses no GELU here: oneDNN is off, or not for this processor.")
+    encoder = RobertaEncoder(20, SHAPE)
+    tokens = tf.constant([ROW])
+    assert count(list_optimized(lambda: encoder.encode_first_tokens([tokens]))) == SHAPE.layers
+    # Inside another function its own is called as it is: merged into that one, it would lose the fusion
+    outer = tf.function(lambda: encoder.encode_first_tokens([tokens]) * 2, autograph=False)
+    assert sum(node.op == "StatefulPartitionedCall" for node in list_optimized(outer)) == 1

@@ -49,19 +49,23 @@ def normalize(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: flo
     return differentiable(inputs, gamma, beta) if training else forward(inputs, gamma, beta)[0]
 
 
+def _detach(weights: tf.Tensor) -> tf.Tensor:
+    """Returns `weights` behind an op: TensorFlow fuses no weights that were read from a variable directly."""
+    return tf.maximum(weights, weights.dtype.min)
+
+
 def sum_rows(values: tf.Tensor) -> tf.Tensor:
     """Returns the sum of `values` [M, H] over its rows, [H]: a product, five times as fast as `tf.reduce_sum`."""
     return tf.matmul(tf.ones([1, tf.shape(values)[0]], values.dtype), values)[0]
 
 
-def half_gelu(inputs: tf.Tensor, training: bool) -> tf.Tensor:
-    """Returns u · (1 + erf(u)); with u = x / sqrt(2) that is sqrt(2) times the exact GELU of x.
+def half_gelu(inputs: tf.Tensor) -> tf.Tensor:
+    """Returns u · (1 + erf(u)), for training; with u = x / sqrt(2) that is sqrt(2) times the exact GELU of x.
 
     The factors 1 / sqrt(2) belong into the weights of the layers before and behind, which are smaller.
 
     Args:
         inputs: u, of any shape.
-        training: whether a gradient will be asked for.
     """
 
     @tf.custom_gradient
@@ -74,7 +78,20 @@ def half_gelu(inputs: tf.Tensor, training: bool) -> tf.Tensor:
 
         return inputs * gate, backward
 
-    return differentiable(inputs) if training else inputs * (1.0 + tf.math.erf(inputs))
+    return differentiable(inputs)
+
+
+def dense_gelu(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """Returns the exact GELU of inputs · kernel + bias, without a gradient: all in one op of oneDNN.
+
+    That takes 3.7 ms for [2160, 256] and 1,024 outputs on two cores, and with `half_gelu` 5.0.
+
+    Args:
+        inputs: [M, I].
+        kernel: [I, O].
+        bias: [O].
+    """
+    return tf.nn.gelu(tf.nn.bias_add(tf.matmul(inputs, kernel), _detach(bias)), approximate=False)
 
 
 def dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, training: bool) -> tf.Tensor:
@@ -95,11 +112,12 @@ def dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, training: bool)
         inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
         def backward(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return (
-                tf.matmul(upstream, tf.transpose(kernel)),  # with `transpose_b` a quarter slower
-                tf.matmul(inputs, upstream, transpose_a=True),
-                sum_rows(upstream),
-            )
+            to_inputs = tf.matmul(upstream, tf.transpose(kernel))  # with `transpose_b` a quarter slower
+            if inputs.shape[1] > upstream.shape[1]:  # a fifth faster for 1,024 inputs and 256 outputs
+                to_kernel = tf.transpose(tf.matmul(upstream, inputs, transpose_a=True))
+            else:
+                to_kernel = tf.matmul(inputs, upstream, transpose_a=True)
+            return to_inputs, to_kernel, sum_rows(upstream)
 
         return forward(inputs, kernel, bias), backward
 

@@ -13,7 +13,7 @@ from official.nlp.modeling.layers import TransformerEncoderBlock
 
 from tfr_listbert.config import EncoderConfig
 from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
-from tfr_listbert.encoders.kernels import dense, half_gelu, normalize, permute
+from tfr_listbert.encoders.kernels import dense, dense_gelu, half_gelu, normalize, permute
 from tfr_listbert.encoders.match_marks import LetterOverlap, mark_matches
 from tfr_listbert.registry import ENCODERS, suggest
 from tfr_listbert.schema import InputError
@@ -217,10 +217,14 @@ class _Block(TransformerEncoderBlock):
         ]
 
     def _feed_forward(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        inner, outer, factor = self._intermediate_dense, self._output_dense, math.sqrt(0.5)
-        matrix = tf.cast(inputs, self.compute_dtype)
-        gated = half_gelu(dense(matrix, inner.kernel * factor, inner.bias * factor, training), training)
-        return dense(gated, outer.kernel * factor, tf.convert_to_tensor(outer.bias), training)
+        inner, outer = self._intermediate_dense, self._output_dense
+        matrix, bias = tf.cast(inputs, self.compute_dtype), tf.convert_to_tensor(outer.bias)
+        if not training:
+            gated = dense_gelu(matrix, tf.convert_to_tensor(inner.kernel), tf.convert_to_tensor(inner.bias))
+            return dense(gated, tf.convert_to_tensor(outer.kernel), bias, training)
+        factor = math.sqrt(0.5)
+        gated = half_gelu(dense(matrix, inner.kernel * factor, inner.bias * factor, training))
+        return dense(gated, outer.kernel * factor, bias, training)
 
     def _normalize(self, inputs: tf.Tensor, norm: tf.keras.layers.LayerNormalization, training: bool) -> tf.Tensor:
         gamma, beta = tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta)
@@ -240,7 +244,9 @@ class _Traces:
             options = {"training": training, "first_token_only": first_token_only, "few_rows": few_rows}
             call = functools.partial(function, **options)
             signature = [[matrix] * widths, tf.TensorSpec([2], tf.int32), *[matrix] * has_places]
-            return tf.function(call, input_signature=signature, autograph=False)
+            # Inside another function it stays a function: TensorFlow makes one op of `dense_gelu` there alone
+            attributes = None if training or few_rows else {"_noinline": True}
+            return tf.function(call, input_signature=signature, autograph=False, experimental_attributes=attributes)
 
         self.get = trace
 
