@@ -13,6 +13,7 @@ import sys
 
 from tfr_listbert import script
 from tfr_listbert.evaluation.comparison.compare import compare_losses
+from tfr_listbert.evaluation.comparison.plan import DECIDED
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -22,4 +23,4 @@ if __name__ == "__main__":
     settings = [f"compare.jobs={flags.jobs}"] if flags.jobs else []
     settings += ["compare.dry_run=true"] if flags.dry_run else []
     sys.argv[1:] = [*arguments, *settings] if arguments else []
-    script.run_script(compare_losses, __doc__)
+    script.run_script(compare_losses, __doc__, DECIDED)

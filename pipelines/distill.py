@@ -7,7 +7,8 @@ What has run is not run again: call it again after a kill, or with more losses.
 """
 
 from tfr_listbert.distillation.distill import distill_ranker
+from tfr_listbert.distillation.students import DECIDED
 from tfr_listbert.script import run_script
 
 if __name__ == "__main__":
-    run_script(distill_ranker, __doc__)
+    run_script(distill_ranker, __doc__, DECIDED)

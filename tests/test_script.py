@@ -1,14 +1,19 @@
 """Every script answers what its user can mend with one message and exit code 2."""
 
+import dataclasses
+
 import pytest
 
+from tfr_listbert.config import Config
+from tfr_listbert.distillation import students
+from tfr_listbert.evaluation.comparison import plan
 from tfr_listbert.schema import InputError
 from tfr_listbert.script import run_script
 
 
-def run(monkeypatch, call, *arguments):
+def run(monkeypatch, call, *arguments, decided=None):
     monkeypatch.setattr("sys.argv", ["pipelines/train.py", *map(str, arguments)])
-    run_script(call, "Trains a ranker.")
+    run_script(call, "Trains a ranker.", decided)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +60,23 @@ def test_a_call_without_config_is_answered_with_the_usage(monkeypatch, capsys):
         run(monkeypatch, pytest.fail)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "Usage: python pipelines/train.py CONFIG.yaml [section.key=value ...]\n"
+
+
+def test_a_setting_that_the_script_decides_itself_is_refused(monkeypatch, capsys, tmp_path):
+    (tmp_path / "config.yaml").write_text("train: {learning_rate: 0.1}")
+    decided = {"train.learning_rate": "compare.learning_rates"}
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, pytest.fail, tmp_path / "config.yaml", "train.learning_rate=0.2", decided=decided)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: `train.learning_rate` would change nothing here: `compare.learning_rates` says what each run gets; "
+        "set that.\n"
+    )
+    run(monkeypatch, lambda config: None, tmp_path / "config.yaml", "train.epochs=2", decided=decided)
+
+
+@pytest.mark.parametrize("decided", [plan.DECIDED, students.DECIDED])
+def test_what_a_script_decides_are_settings(decided):
+    for name in (name for pair in decided.items() for name in pair):
+        section, key = name.split(".")
+        assert key in {field.name for field in dataclasses.fields(getattr(Config(), section))}

@@ -13,6 +13,14 @@ from tfr_listbert.training.experiments.processes import run_all
 from tfr_listbert.training.experiments.run import Run, Trial
 from tfr_listbert.training.objectives import build_terms
 
+DECIDED = {
+    "train.run": "distill.output",
+    "train.learning_rate": "distill.learning_rates",
+    "loss.loss": "distill.losses",
+    "loss.terms": "distill.losses",
+}
+"""Settings that each student gets from the plan, and the settings that say what."""
+
 
 def plan_students(config: Config) -> dict[str, list[Run]]:
     """Returns the runs of each entry of `distill.losses` by its name, one per learning rate.

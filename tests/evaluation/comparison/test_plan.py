@@ -123,7 +123,7 @@ def test_systems_to_show_are_two_that_there_will_be(shown):
 def test_flags_of_the_script_are_settings(monkeypatch, arguments, expected):
     asked = []
     monkeypatch.setattr(sys, "argv", ["compare_losses.py", *arguments])
-    monkeypatch.setattr(script, "run_script", lambda call, doc: asked.append((call, sys.argv[1:])))
+    monkeypatch.setattr(script, "run_script", lambda call, doc, decided: asked.append((call, sys.argv[1:])))
     runpy.run_path("pipelines/compare_losses.py", run_name="__main__")
     assert asked == [(compare_losses, expected)]
 

@@ -14,6 +14,13 @@ from tfr_listbert.training.experiments.run import Run, Trial
 
 TRIALS_FOLDER = "trials"
 
+DECIDED = {
+    "train.run": "compare.output",
+    "train.seed": "compare.seeds",
+    "train.learning_rate": "compare.learning_rates",
+}
+"""Settings that each run of a comparison gets from the plan, and the settings that say what."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
