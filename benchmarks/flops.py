@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.peers import start_peer
-from tfr_listbert.encoders.roberta import RobertaShape
+from tfr_listbert.encoders.shapes import RobertaShape
 
 _SIDE = 2048
 _REPEATS = 8

@@ -22,7 +22,8 @@ import tensorflow as tf
 
 from benchmarks.tables import Claim, describe_machine, format_claims
 from tfr_listbert.config import TrainConfig
-from tfr_listbert.encoders.roberta import SIZES, RobertaEncoder
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import SIZES
 from tfr_listbert.losses import build_loss
 from tfr_listbert.models.ranker import RowScorer, build_ranker
 from tfr_listbert.training.memory import plan_memory

@@ -26,7 +26,7 @@ from benchmarks.environments import build_environment
 from benchmarks.peers import start_peer
 from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
 from tfr_listbert.config import Config
-from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.rows.corpus_batches import StepPlan, build_step_dataset
 from tfr_listbert.rows.corpus_store import read_rows, write_rows
 from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus

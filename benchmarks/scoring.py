@@ -32,7 +32,7 @@ from benchmarks.peers import Choice, choose_best, start_peer
 from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
 from benchmarks.training import HERE, share_lists
 from tfr_listbert.config import Config
-from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.export.bundle import export_ranker
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.rows.dataset import RowBatcher

@@ -31,7 +31,7 @@ from benchmarks.flops import count_forward_flops, share_of_peak, start_peak_mete
 from benchmarks.peers import Choice, Peer, choose_best, start_peer
 from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
 from tfr_listbert.config import Config
-from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.rows.dataset import RowBatcher, build_dataset, build_step_dataset
 from tfr_listbert.rows.training_order import TrainingOrder

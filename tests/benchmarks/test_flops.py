@@ -5,9 +5,11 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.flops import count_forward_flops
-from tfr_listbert.encoders import roberta
+from tfr_listbert.encoders import block
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import RobertaShape
 
-SHAPE = roberta.RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=40)
+SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=40)
 
 
 def test_work_by_hand():
@@ -45,12 +47,12 @@ def count_products(monkeypatch):
 
     monkeypatch.setattr(tf, "matmul", count_attention)
     for name in ("dense", "dense_gelu"):
-        monkeypatch.setattr(roberta, name, count_dense(getattr(roberta, name)))
+        monkeypatch.setattr(block, name, count_dense(getattr(block, name)))
     return count
 
 
 def test_work_is_that_of_the_encoders_products(count_products):
-    encoder = roberta.RobertaEncoder(30, SHAPE)
+    encoder = RobertaEncoder(30, SHAPE)
     matrices = [tf.fill([3, 4], 7), tf.fill([2, 6], 7)]  # full rows
     counted = count_products(lambda: encoder.encode_first_tokens(matrices, training=False))
     assert counted == count_forward_flops(np.array([4] * 3 + [6] * 2), SHAPE)

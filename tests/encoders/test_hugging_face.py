@@ -16,7 +16,8 @@ from tfr_listbert.encoders.hugging_face import (
     list_weights,
     read_hugging_face_config,
 )
-from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import RobertaShape
 from tfr_listbert.encoders.weight_files import read_weights
 from tfr_listbert.models.masked_lm import MLMHead
 from tfr_listbert.schema import InputError

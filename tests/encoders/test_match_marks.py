@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.encoders.match_marks import LetterOverlap, mark_matches
-from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import RobertaShape
 
 SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=24)
 PIECES = [

@@ -6,7 +6,8 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from tfr_listbert.config import EncoderConfig
-from tfr_listbert.encoders.roberta import SIZES, RobertaEncoder, RobertaShape, resolve_shape
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import SIZES, RobertaShape, resolve_shape
 from tfr_listbert.schema import InputError
 
 SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=10)

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import RobertaShape
 from tfr_listbert.models.masked_lm import MaskedLM, MLMHead
 
 

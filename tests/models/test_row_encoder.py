@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import RobertaShape
 from tfr_listbert.models.row_encoder import encode_rows, fold_head_seed, plan_chunks
 
 SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=40)

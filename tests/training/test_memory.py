@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.config import TrainConfig
-from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import RobertaShape
 from tfr_listbert.losses import build_loss
 from tfr_listbert.training.memory import count_weights, plan_memory
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import RobertaShape
 from tfr_listbert.models.masked_lm import MaskedLM, MLMHead
 from tfr_listbert.models.ranker import RowScorer
 from tfr_listbert.models.student import Tower

@@ -16,7 +16,8 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.config import PretrainConfig, read_config, write_config
-from tfr_listbert.encoders.roberta import RobertaEncoder, RobertaShape, resolve_shape
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import RobertaShape, resolve_shape
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.models.masked_lm import MaskedLM, MLMHead
 from tfr_listbert.rows.corpus_store import read_rows

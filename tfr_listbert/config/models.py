@@ -14,7 +14,7 @@ class EncoderConfig:
     type: str = "roberta"
     """A key of ENCODERS."""
     size: str | None = None
-    """`tiny`, `mini`, `listbert` or `base`; see `tfr_listbert/encoders/roberta.py`. When empty that of `initial`, or
+    """`tiny`, `mini`, `listbert` or `base`; see `tfr_listbert/encoders/shapes.py`. When empty that of `initial`, or
     else `mini`."""
     layers: int | None = None
     heads: int | None = None

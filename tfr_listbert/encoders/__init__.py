@@ -1,1 +1,3 @@
 """Encoders: token rows to vectors."""
+
+from tfr_listbert.encoders import roberta  # noqa: F401 - registers

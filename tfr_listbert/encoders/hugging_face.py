@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfr_listbert.encoders.roberta import LAYER_NORM_EPSILON, RobertaEncoder, RobertaShape
+from tfr_listbert.encoders.block import LAYER_NORM_EPSILON
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import RobertaShape
 from tfr_listbert.schema import InputError
 
 CONFIG_FILE = "config.json"

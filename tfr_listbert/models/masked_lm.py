@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfr_listbert.encoders.roberta import INITIALIZER_DEVIATION, LAYER_NORM_EPSILON
+from tfr_listbert.encoders.block import INITIALIZER_DEVIATION, LAYER_NORM_EPSILON
 
 
 class MLMHead(tf.keras.layers.Layer):

@@ -8,8 +8,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_ranking as tfr
 
+from tfr_listbert.encoders.block import INITIALIZER_DEVIATION
 from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
-from tfr_listbert.encoders.roberta import INITIALIZER_DEVIATION
 from tfr_listbert.models.row_encoder import encode_padded, encode_rows, fold_head_seed
 
 LARGEST_DEVIATION = 10.0

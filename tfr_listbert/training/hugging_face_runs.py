@@ -23,7 +23,8 @@ from tfr_listbert.encoders.hugging_face import (
     list_weights,
     read_hugging_face_config,
 )
-from tfr_listbert.encoders.roberta import RobertaEncoder, resolve_shape
+from tfr_listbert.encoders.roberta import RobertaEncoder
+from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.encoders.weight_files import read_weights, write_weights
 from tfr_listbert.models.masked_lm import MLMHead
 from tfr_listbert.schema import InputError

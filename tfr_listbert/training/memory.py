@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfr_listbert.config import TrainConfig
-from tfr_listbert.encoders.roberta import RobertaShape
+from tfr_listbert.encoders.shapes import RobertaShape
 from tfr_listbert.losses import DistillationLoss, RankingLoss
 
 _FLOAT_BYTES = 4

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config, require
-from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.models.chunks import sum_chunks
 from tfr_listbert.models.masked_lm import MaskedLM, MLMHead
 from tfr_listbert.rows.corpus_batches import Mask, StepPlan, build_held_out_dataset, build_step_dataset

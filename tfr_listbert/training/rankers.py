@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfr_listbert.config import Config, EncoderConfig, read_config, require
-from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.models.ranker import RowScorer, build_ranker
 from tfr_listbert.models.student import StudentModel, Tower, TwoTowers
 from tfr_listbert.registry import ENCODERS

@@ -12,7 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfr_listbert.config import Config, TrainConfig
-from tfr_listbert.encoders.roberta import resolve_shape
+from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.metrics import compute_metrics, require_metric, summarize_metrics
 from tfr_listbert.models.scoring import ListScorer
