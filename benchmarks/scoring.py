@@ -54,9 +54,10 @@ PEAK_GOAL = 0.65
 REASON = """\
 Why goals are missed: they were set where the peak was 142 GFLOP/s and `CrossEncoder.predict` took 440 ms. Where
 products are faster, tokenizing and passes over memory (GELU, norms, softmax) weigh more, here as in ONNX Runtime,
-which fuses some of them. In use: query, key and value in one product, rows of all widths in one product, the last
-layer for first tokens alone. Tried with little gain: transpositions as integers, which evade oneDNN (4 % at 100 rows,
-but no ONNX export)."""
+which fuses some of them. In use: query, key and value in one product, rows of all widths in one product, GELU in one
+op with its product, the last layer for first tokens alone. Tried with little gain: transpositions as integers, which
+evade oneDNN (4 % at 100 rows, but no ONNX export); more widths (3 %). oneDNN's op for a norm would save 4 ms, but
+TensorFlow puts it into none of these graphs, and without oneDNN Keras' ops for it take 15 ms longer."""
 
 Timer = Callable[[float], dict[str, float]]
 """Scores for so many seconds; says the median `seconds` of a list."""
