@@ -149,6 +149,7 @@ def test_sizes_by_name_and_number():
 
 def list_optimized(function, *arguments):
     """Returns the nodes of the graphs that TensorFlow makes of those of `function` before it computes them."""
+    before = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})  # a test before may have set it
     context.enable_run_metadata()
     try:
@@ -156,6 +157,7 @@ def list_optimized(function, *arguments):
         graphs = [one.post_optimization_graph for one in context.export_run_metadata().function_graphs]
     finally:
         context.disable_run_metadata()
+        tf.config.optimizer.set_experimental_options(before)
     return [node for graph in graphs for node in graph.node]
 
 

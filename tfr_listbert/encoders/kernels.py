@@ -54,7 +54,8 @@ def sum_rows(values: tf.Tensor) -> tf.Tensor:
     return tf.matmul(tf.ones([1, tf.shape(values)[0]], values.dtype), values)[0]
 
 
-def half_gelu(inputs: tf.Tensor) -> tf.Tensor:
+@tf.custom_gradient
+def half_gelu(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """Returns u · (1 + erf(u)), for training; with u = x / sqrt(2) that is sqrt(2) times the exact GELU of x.
 
     The factors 1 / sqrt(2) belong into the weights of the layers before and behind, which are smaller.
@@ -62,18 +63,13 @@ def half_gelu(inputs: tf.Tensor) -> tf.Tensor:
     Args:
         inputs: u, of any shape.
     """
+    gate = 1.0 + tf.math.erf(inputs)
 
-    @tf.custom_gradient
-    def differentiable(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        gate = 1.0 + tf.math.erf(inputs)
+    def backward(upstream: tf.Tensor) -> tf.Tensor:
+        # d/du = 1 + erf(u) + u · 2 / sqrt(pi) · exp(-u²)
+        return upstream * (gate + inputs * tf.exp(tf.cast(_LOG_SLOPE, inputs.dtype) - tf.square(inputs)))
 
-        def backward(upstream: tf.Tensor) -> tf.Tensor:
-            # d/du = 1 + erf(u) + u · 2 / sqrt(pi) · exp(-u²)
-            return upstream * (gate + inputs * tf.exp(tf.cast(_LOG_SLOPE, inputs.dtype) - tf.square(inputs)))
-
-        return inputs * gate, backward
-
-    return differentiable(inputs)
+    return inputs * gate, backward
 
 
 def dense_gelu(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
