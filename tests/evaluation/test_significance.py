@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tfr_listbert.evaluation.significance import (
-    bootstrap_interval,
-    bootstrap_ratio,
-    holm,
-    paired_randomization_test,
-)
+from tfr_listbert.evaluation.intervals import bootstrap_interval
+from tfr_listbert.evaluation.significance import compact_letters, holm, paired_randomization_test
 from tfr_listbert.schema import InputError
 
 
@@ -80,19 +76,6 @@ def test_memory_is_bounded():
     assert peak < 100e6
 
 
-def test_the_interval_is_that_of_the_normal_law_for_many_queries():
-    values = np.random.default_rng(0).random(2000)
-    low, high = bootstrap_interval(values, 10_000, seed=1, confidence=0.9)
-    error = scipy.stats.norm.ppf(0.95) * values.std() / np.sqrt(2000)
-    np.testing.assert_allclose([low, high], [values.mean() - error, values.mean() + error], atol=0.1 * error)
-    assert bootstrap_interval(values, 10_000, seed=1, confidence=0.9) == (low, high)
-
-
-def test_the_interval_of_equal_values_is_a_point_and_of_one_query_unknown():
-    assert bootstrap_interval([0.5] * 20, 100, seed=1) == (0.5, 0.5)
-    assert np.isnan(bootstrap_interval([0.5], 100, seed=1)).all()
-
-
 def test_holm_by_hand():
     # 0.01·4 = 0.04; 0.02·3 = 0.06; 0.03·2 = 0.06; 0.9·1 = 0.9
     np.testing.assert_allclose(holm([0.02, 0.9, 0.01, 0.03]), [0.06, 0.9, 0.04, 0.06])
@@ -107,9 +90,6 @@ def test_holm_by_hand():
         (lambda: paired_randomization_test([], [], 100, 0), "`a` must hold one value per query"),
         (lambda: paired_randomization_test([1.0], [np.nan], 100, 0), "`b` must hold finite numbers, got nan"),
         (lambda: paired_randomization_test([1.0], [2.0], 0, 0), "`resamples` must be >= 1, got 0"),
-        (lambda: bootstrap_interval([1.0, np.inf], 100, 0), "`values` must hold finite numbers, got inf"),
-        (lambda: bootstrap_interval([[1.0]], 100, 0), "got shape (1, 1)"),
-        (lambda: bootstrap_interval([1.0, 2.0], 100, 0, confidence=95), "`confidence` must be between 0 and 1, got 95"),
         (lambda: holm([0.5, np.nan]), "A p-value must be between 0 and 1"),
     ],
 )
@@ -119,11 +99,18 @@ def test_bad_values_are_answered_with_what_came(call, message):
     assert message in str(error.value)
 
 
-def test_the_ratios_interval_resamples_both_together():
-    whole = np.random.default_rng(1).uniform(0.1, 1, 60)
-    np.testing.assert_allclose(bootstrap_ratio(0.5 * whole, whole, 500, 3), [0.5, 0.5])
-    draw = np.random.default_rng(2)
-    part = draw.uniform(0, 1, 2000)
-    low, high = bootstrap_ratio(part, np.ones(2000), 10_000, 3, confidence=0.9)
-    error = 1.645 * part.std() / np.sqrt(2000)
-    np.testing.assert_allclose([low, high], [part.mean() - error, part.mean() + error], atol=0.1 * error)
+def test_letters_by_hand():
+    differs = np.zeros([4, 4], bool)
+    assert compact_letters(differs) == ["a"] * 4
+    differs[0, 3] = differs[3, 0] = differs[1, 3] = differs[3, 1] = differs[0, 2] = differs[2, 0] = True
+    assert compact_letters(differs) == ["a", "ab", "bc", "c"]
+    assert compact_letters(~np.eye(3, dtype=bool)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_share_a_letter_exactly_if_they_do_not_differ(seed):
+    differs = np.triu(np.random.default_rng(seed).random([9, 9]) < 0.5, 1)
+    differs |= differs.T
+    letters = [set(own) for own in compact_letters(differs)]
+    shares = np.array([[bool(one & other) for other in letters] for one in letters])
+    np.testing.assert_array_equal(shares, ~differs)

@@ -12,16 +12,9 @@ import numpy as np
 from tfr_listbert.config import Config
 from tfr_listbert.distillation.students import choose_rate, plan_students, train_students
 from tfr_listbert.distillation.teacher_scores import score_training_lists
+from tfr_listbert.evaluation.intervals import bootstrap_interval, bootstrap_ratio, format_interval, list_ends
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
-from tfr_listbert.evaluation.significance import (
-    LEVEL,
-    bootstrap_interval,
-    bootstrap_ratio,
-    format_interval,
-    holm,
-    list_ends,
-    paired_randomization_test,
-)
+from tfr_listbert.evaluation.significance import LEVEL, holm, paired_randomization_test
 from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics

@@ -13,14 +13,9 @@ import numpy as np
 import tqdm
 
 from tfr_listbert.config import Config
+from tfr_listbert.evaluation.intervals import bootstrap_interval, format_interval, list_ends
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
-from tfr_listbert.evaluation.significance import (
-    LEVEL,
-    bootstrap_interval,
-    format_interval,
-    list_ends,
-    paired_randomization_test,
-)
+from tfr_listbert.evaluation.significance import LEVEL, paired_randomization_test
 from tfr_listbert.evaluation.slices import slice_lists
 from tfr_listbert.evaluation.systems import build_bag_of_words_scorer, build_baselines, build_bm25, score_with
 from tfr_listbert.folders import replace_folder

@@ -10,15 +10,9 @@ import numpy as np
 from tfr_listbert.config import ComparedLossConfig, Config, require
 from tfr_listbert.evaluation.comparison.compare import compare_losses
 from tfr_listbert.evaluation.comparison.results import Results, System
-from tfr_listbert.evaluation.significance import (
-    Luck,
-    bootstrap_interval,
-    combine_luck,
-    estimate_luck,
-    holm,
-    paired_randomization_test,
-    paired_run_test,
-)
+from tfr_listbert.evaluation.intervals import bootstrap_interval
+from tfr_listbert.evaluation.luck import Luck, combine_luck, estimate_luck, paired_run_test
+from tfr_listbert.evaluation.significance import holm, paired_randomization_test
 from tfr_listbert.evaluation.slices import slice_lists
 from tfr_listbert.training.rankers import adopt_initial
 

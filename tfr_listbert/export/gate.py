@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config
+from tfr_listbert.evaluation.intervals import bootstrap_interval
 from tfr_listbert.evaluation.judgements import judge_as_configured
-from tfr_listbert.evaluation.significance import LEVEL, bootstrap_interval, paired_randomization_test
+from tfr_listbert.evaluation.significance import LEVEL, paired_randomization_test
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.signatures import PROTO_SIGNATURE
 from tfr_listbert.lists.elwc import build_elwc, list_splits, read_lists

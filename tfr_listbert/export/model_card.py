@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfr_listbert.config import Config, read_config
-from tfr_listbert.evaluation.significance import format_interval
+from tfr_listbert.evaluation.intervals import format_interval
 from tfr_listbert.export.gate import GATE_METRIC, Decision
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.lists.statistics import STATISTICS_FILE

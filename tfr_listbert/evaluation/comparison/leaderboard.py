@@ -10,18 +10,16 @@ import numpy as np
 
 from tfr_listbert.config import RANDOM
 from tfr_listbert.evaluation.comparison.results import System
-from tfr_listbert.evaluation.significance import (
-    LEVEL,
+from tfr_listbert.evaluation.intervals import bootstrap_interval
+from tfr_listbert.evaluation.luck import (
     Luck,
-    bootstrap_interval,
     combine_luck,
-    compact_letters,
     estimate_luck,
-    holm,
     paired_run_interval,
     paired_run_test,
     share_luck,
 )
+from tfr_listbert.evaluation.significance import LEVEL, compact_letters, holm
 
 _TIE = 1e-9  # metrics of the same ranking may differ by rounding
 _UNKNOWN = (float("nan"), float("nan"))

@@ -10,7 +10,7 @@ import numpy as np
 from tfr_listbert.evaluation.comparison.document import Table
 from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard, Standing
 from tfr_listbert.evaluation.comparison.results import System, SystemRun
-from tfr_listbert.evaluation.significance import format_interval
+from tfr_listbert.evaluation.intervals import format_interval
 from tfr_listbert.training.experiments.outcome import Outcome
 from tfr_listbert.training.experiments.run import Run
 
