@@ -55,6 +55,7 @@ def train_ranker(config: Config) -> None:
     terms = build_terms(config.loss)
     batcher = build_batcher(config, read_configured_tokenizer(config))
     index = index_training_lists(config, batcher)
+    list_shards(config.data.lists, "validation", batcher.fields, batcher.read_features)  # raises before a run is begun
     wait_for_chief(config.train.run, strategy)
     profile = open_run(config, lambda: measure_training_rows(config, batcher))
     with strategy.scope():

@@ -104,14 +104,13 @@ def _begin_folder(run: Path, known: Sequence[str]) -> None:
 
 
 def _require_same(config: Config, found: Config, sections: Sequence[str]) -> None:
-    changed = [
-        f"{section}.{field.name} (was {getattr(before, field.name)!r}, is {getattr(now, field.name)!r})"
+    changes = {
+        name: values
         for section in sections
-        for before, now in [(getattr(found, section), getattr(config, section))]
-        for field in dataclasses.fields(now)
-        if (section, field.name) != ("train", "run")  # however its path is written
-        and getattr(before, field.name) != getattr(now, field.name)
-    ]
+        for name, values in _find_changes(section, getattr(found, section), getattr(config, section)).items()
+    }
+    changes.pop("train.run", None)  # however its path is written
+    changed = [f"{name} (was {before!r}, is {now!r})" for name, (before, now) in changes.items()]
     before, now = found.evaluate.relevant_from, config.evaluate.relevant_from
     if before != now and "loss" in sections and not config.train.metric.startswith("ndcg"):  # it decides what is best
         changed.append(f"evaluate.relevant_from (was {before!r}, is {now!r})")
@@ -120,6 +119,18 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
             f"`train.run` {config.train.run} holds a run with other settings: {'; '.join(changed)}. Choose another "
             "`train.run`, take the settings back, or remove the folder."
         )
+
+
+def _find_changes(name: str, before: Any, now: Any) -> dict[str, tuple[Any, Any]]:
+    """Returns what two settings have differently, by dotted name; None for a key that one of two mappings lacks."""
+    if dataclasses.is_dataclass(now) and type(before) is type(now):
+        before, now = (
+            {field.name: getattr(one, field.name) for field in dataclasses.fields(one)} for one in (before, now)
+        )
+    if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+        return {} if before == now else {name: (before, now)}
+    pairs = {key: (before.get(key), now.get(key)) for key in (*now, *before)}
+    return {path: both for key, pair in pairs.items() for path, both in _find_changes(f"{name}.{key}", *pair).items()}
 
 
 def _require_same_contents(run: Path, contents: Mapping[str, str]) -> None:
