@@ -66,16 +66,23 @@ def test_the_summary_tells_everything_that_was_lost():
     statistics = {
         "inputs": {"data.options.log": {"rows": 1234, "rejected": 5, "reasons": {"no query": 5}}},
         "passed_over": {"log rows outside the windows": 77},
+        "notes": ["the log ends"],
         "steps": [{"name": "impressions >= 50", "lists": 3, "documents": 40, "products": 20}],
-        "splits": {"train": SplitStatistics([]).describe(), "test": describe()},
+        "splits": {
+            "train": SplitStatistics([]).describe(),
+            "validation": SplitStatistics([]).describe(),
+            "test": describe(),
+        },
     }
     summary = format_summary(statistics)
     for part in (
         "data.options.log: 1,234 rows, 5 rejected",
         "5 no query",
         "passed over: 77 log rows outside the windows",
+        "note: the log ends",
         "impressions >= 50",
-        "train: no lists",
+        "train: no lists\n",
+        "validation: no lists; `train` wants some to choose by",
         "test: 3 lists, 4 rows; 2 lists without a relevant document, 2 with equal labels",
         "queries unseen in training: 1 of 2 (50.0%)",
         "searches unseen in training: 15 of 45 (33.3%)",

@@ -104,6 +104,9 @@ class DataConfig:
     test lists always do."""
     max_rejected_rate: float = 0.01
     """Above this fraction of unusable rows, preparation stops."""
+    max_rejected_rates: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Likewise of the rows that are unusable for one reason, by its words in `rejected.csv`; they do not count above.
+    `{product is not in the catalogue: 0.2}` goes on where a fifth of the log is of products that are no more."""
     shard_lists: int = 5000
     """Lists per shard."""
     split: SplitConfig = SplitConfig()
@@ -120,5 +123,7 @@ class DataConfig:
         require(
             0 <= self.max_rejected_rate <= 1, "data.max_rejected_rate", "must be from 0 to 1", self.max_rejected_rate
         )
+        for reason, rate in self.max_rejected_rates.items():
+            require(0 <= rate <= 1, f"data.max_rejected_rates.{reason}", "must be from 0 to 1", rate)
         require(self.shard_lists >= 1, "data.shard_lists", "must be >= 1", self.shard_lists)
         require_names(self.fields + self.features, "data.fields and data.features")

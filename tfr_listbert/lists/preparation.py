@@ -55,7 +55,7 @@ def prepare_data(config: Config) -> None:
 
 def _write_lists(data: DataConfig, reader: Reader, folder: Path, scratch: Path) -> dict[str, Any]:
     """Writes shards and rejected rows to `folder` and returns what `stats.json` holds."""
-    with Rejections(folder / REJECTED_FILE, data.max_rejected_rate) as rejections:
+    with Rejections(folder / REJECTED_FILE, data.max_rejected_rate, data.max_rejected_rates) as rejections:
         request = ReadRequest(
             fields=data.fields,
             features=data.features,
@@ -70,20 +70,22 @@ def _write_lists(data: DataConfig, reader: Reader, folder: Path, scratch: Path) 
     steps = [*request.steps, *passage.selection.build_steps()]
     for split in ("train", "test") if data.split.by == "time" else ("train",):
         if not passage.counts[split]:
-            raise InputError(_describe_lack(split, steps, request.passed_over))
+            raise InputError(_describe_lack(split, steps, request))
     return {
         "reader": data.reader,
         "inputs": rejections.inputs,
         "passed_over": request.passed_over,
+        "notes": request.notes,
         "steps": [dataclasses.asdict(step) for step in steps],
         COMPUTES_BM25: bool(passage.texts),
         "splits": _write_splits(data, passage, folder, scratch),
     }
 
 
-def _describe_lack(split: str, steps: Sequence[Step], passed_over: Mapping[str, int]) -> str:
+def _describe_lack(split: str, steps: Sequence[Step], request: ReadRequest) -> str:
     counts = [f"{step.name}: {step.lists:,} lists, {step.documents:,} documents" for step in steps]
-    counts += [f"{what}: {count:,}" for what, count in passed_over.items()]
+    counts += [f"{what}: {count:,}" for what, count in request.passed_over.items()]
+    counts += request.notes
     return (
         f"No {split} list is left. All splits together, step by step: {'; '.join(counts)}. See the windows and "
         "thresholds in `data.options`, `data.split` and `data.min_list`; a log must also hold what nobody clicked."

@@ -21,15 +21,17 @@ class Rejections:
         inputs: by the setting that names the input: `rows` read, `rejected` among them, and `reasons` with counts.
     """
 
-    def __init__(self, path: str | Path, max_rate: float = 0.0):
+    def __init__(self, path: str | Path, max_rate: float = 0.0, max_rates: Mapping[str, float] | None = None):
         """Writes to `path` a CSV file of `source`, `line`, `reason`, `value`.
 
         Args:
             path: a new file.
             max_rate: fraction of an input's rows above which it is refused, `data.max_rejected_rate`; 0 where every row
                 must be sound.
+            max_rates: likewise of rows rejected for one reason, by reason, which then count there alone,
+                `data.max_rejected_rates`.
         """
-        self._path, self._max_rate = Path(path), max_rate
+        self._path, self._max_rate, self._max_rates = Path(path), max_rate, dict(max_rates or {})
         self.inputs: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Rejections:
@@ -60,13 +62,18 @@ class Rejections:
         """
         if rows == 0:
             raise InputError(f"`{setting}` has no rows.")
-        count = sum(reasons.values())
-        if count > rows * self._max_rate:
+        if self._are_too_many(rows, reasons):
             raise InputError(self._describe(setting, rows, reasons, rejected, hint))
         for row in rejected:
             self._writer.writerow((row.source, row.line, row.reason, row.value))
         by_count = collections.Counter(reasons).most_common()
-        self.inputs[setting] = {"rows": rows, "rejected": count, "reasons": dict(by_count)}
+        self.inputs[setting] = {"rows": rows, "rejected": sum(reasons.values()), "reasons": dict(by_count)}
+
+    def _are_too_many(self, rows: int, reasons: Mapping[str, int]) -> bool:
+        others = sum(count for reason, count in reasons.items() if reason not in self._max_rates)
+        return others > rows * self._max_rate or any(
+            reasons.get(reason, 0) > rows * rate for reason, rate in self._max_rates.items()
+        )
 
     def _describe(
         self, setting: str, rows: int, reasons: Mapping[str, int], rejected: Iterable[RejectedRow], hint: str
@@ -80,7 +87,12 @@ class Rejections:
         limit, way_out = "and every row must be sound", "Mend them."
         if self._max_rate:
             limit = f"more than `data.max_rejected_rate` = {self._max_rate} allows"
-            way_out = "Mend them, or raise `data.max_rejected_rate` to go on without them."
+            if self._max_rates:
+                limit += f" with `data.max_rejected_rates` = {self._max_rates}"
+            way_out = (
+                "Mend them, or go on without them: raise `data.max_rejected_rate`, or for one reason alone, with the "
+                f"words above, `data.max_rejected_rates` = {{{max(reasons, key=reasons.get)}: RATE}}."
+            )
         return (
             f"{count:,} of {rows:,} rows of `{setting}` ({count / rows:.1%}) cannot be used, {limit}: {summary}. {hint}"
             f"\nThe first ones:{first}\n{way_out}"

@@ -11,9 +11,9 @@ from tfr_listbert.lists.splits import QuerySet
 from tfr_listbert.schema import Document, RankedList
 
 STATISTICS_FILE = "stats.json"
+"""File in a folder of lists that holds their statistics."""
 COMPUTES_BM25 = "computes_bm25"
 """Its key that says whether the feature `bm25` was computed, and not brought by the source."""
-"""File in a folder of lists that holds their statistics."""
 
 
 def join_row(query: str, document: Document) -> str:
@@ -139,6 +139,7 @@ def format_summary(statistics: Mapping[str, Any]) -> str:
         lines.append(f"{setting}: {counts['rows']:,} rows, {counts['rejected']:,} rejected")
         lines += [f"  {count:,} {reason}" for reason, count in counts["reasons"].items()]
     lines += [f"passed over: {count:,} {what}" for what, count in statistics["passed_over"].items()]
+    lines += [f"note: {note}" for note in statistics["notes"]]
     lines.append(f"{'what is left':44} {'lists':>10} {'documents':>12} {'products':>11}")
     lines += [
         f"  {step['name']:42} {step['lists']:10,} {step['documents']:12,} {step['products']:11,}"
@@ -151,7 +152,8 @@ def format_summary(statistics: Mapping[str, Any]) -> str:
 
 def _format_split(split: str, described: Mapping[str, Any]) -> list[str]:
     if not described["lists"]:
-        return [f"{split}: no lists"]
+        lacks = "; `train` wants some to choose by: see `data.split.validation_rate`" if split == "validation" else ""
+        return [f"{split}: no lists{lacks}"]
     labels = ", ".join(f"{label}: {count:,}" for label, count in described["labels"].items())
     lines = [
         f"{split}: {described['lists']:,} lists, {described['rows']:,} rows; "

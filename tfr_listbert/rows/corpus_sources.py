@@ -24,7 +24,7 @@ from tfr_listbert.lists.readers.rules import (
     require_text,
 )
 from tfr_listbert.lists.readers.source import find_files, map_columns, open_source
-from tfr_listbert.lists.readers.windows import assign_split, parse_window, require_time
+from tfr_listbert.lists.readers.windows import parse_window, require_time, split_rows
 from tfr_listbert.schema import DOCUMENT_ID, QUERY, InputError
 
 LINE = "text"
@@ -112,14 +112,17 @@ def load_source(
 
     def check(paths: list[str], keeps_rejects: bool = False) -> str:
         rows = clean_rows(files.scan(columns, paths, keeps_rejects), columns)
-        return check_rows(rows, [forbid_broken(files.broken_reason), *rules])
+        return split_rows(check_rows(rows, [forbid_broken(files.broken_reason), *rules]), _TIME, windows)
 
     windows = [parse_window("", source.window, f"{setting}.window")] if source.window else []
-    used = f"SELECT *, {assign_split(_TIME, windows)} IS NOT NULL AS is_used FROM ({check([], keeps_rejects=True)})"
+    used = f"SELECT *, _split IS NOT NULL AS is_used FROM ({check([], keeps_rejects=True)})"
     _sum_texts(database, used, text, columns, f"reading {source.path}")
-    report_summed(request, database, files, columns, check)
-    if source.window and not database.read_row("SELECT count(*) FROM summed WHERE text IS NOT NULL")[0]:
+    rows, outside = database.read_row(
+        "SELECT sum(rows), coalesce(sum(rows) FILTER (reason IS NULL AND text IS NULL), 0) FROM summed"
+    )
+    if outside and outside == rows:
         raise InputError(f"`{setting}.window` {list(source.window)} has no row of {source.path}.")
+    report_summed(request, database, files, columns, check)
     database.run(
         f"INSERT INTO texts SELECT key, min(text), {bool(source.query)}, max(count) FROM (SELECT {_build_key('text')} "
         "AS key, min(text) AS text, document, sum(count) AS count FROM summed WHERE text IS NOT NULL "

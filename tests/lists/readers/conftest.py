@@ -17,6 +17,7 @@ class Reading:
     inputs: dict
     steps: list[Step]
     passed_over: dict[str, int]
+    notes: list[str]
 
     @property
     def labels(self) -> dict[str, dict[str, float]]:
@@ -46,6 +47,6 @@ def read(tmp_path):
                 (row["source"].rsplit("/", 1)[1], int(row["line"]), row["reason"], row["value"])
                 for row in csv.DictReader(file)
             ]
-        return Reading(lists, rows, rejections.inputs, request.steps, request.passed_over)
+        return Reading(lists, rows, rejections.inputs, request.steps, request.passed_over, request.notes)
 
     return read_all

@@ -172,7 +172,80 @@ def test_windows_split_a_log_and_a_query_may_be_in_both(shop, read):
     found = {one.split: {document.document_id for document in one.documents} for one in reading.lists}
     assert found == {"train": {"p1"}, "test": {"p3", "p4"}}
     assert reading.passed_over == {"log rows outside the windows": 2}
+    assert reading.notes == ["the log runs from 2022-03-01 08:00 to 2022-05-08 00:00 (UTC)"]
     assert reading.rejected == []
+
+
+def test_nothing_is_asked_of_rows_outside_the_windows(shop, read):
+    rows = [
+        ("q", "p1", 1, 50, 1, "2022-03-01"),
+        ("q", "gone", 1, 50, 1, "2022-02-01"),
+        ("", "p1", 1, 50, -1, "2021-01-01"),
+    ]
+    rows += [("q", "gone", 1, 50, 1, "2022-03-01"), ("", "p1", 1, 50, 1, "?")]
+    options = {"train_window": ["2022-03-01", "2022-03-02"], "test_window": ["2022-05-01", "2022-05-02"]}
+    log = format_log(rows, "query,document_id,position,impressions,clicks,time")
+    reading = read(shop(log, **options), split_by="time")
+    assert [row[1:3] for row in reading.rejected] == [(5, "product is not in the catalogue"), (6, "no query")]
+    assert reading.passed_over == {"log rows outside the windows": 2}
+    with pytest.raises(InputError, match="runs from 2022-02-01 00:00 to 2022-02-01 00:00: no row is in a window"):
+        read(
+            shop(format_log(rows[1:2], "query,document_id,position,impressions,clicks,time"), **options),
+            split_by="time",
+        )
+
+
+def test_queries_that_differ_in_case_and_white_space_alone_are_one(shop, read):
+    rows = [
+        ("Red  dress", "p1", 1, 30, 3),
+        ("red dress", "p1", 1, 40, 4),
+        ("RED DRESS", "p2", 2, 60, 3),
+        ("coat", "p1", 1, 50, 1),
+    ]
+    reading = read(shop(format_log(rows)))
+    assert reading.labels == {"RED DRESS": {"p1": 4, "p2": 2}, "coat": {"p1": 4}}
+    assert {one.query: one.query_count for one in reading.lists} == {"RED DRESS": 70, "coat": 50}
+    assert reading.notes == ["4 spellings (case, white space) of 2 queries"]
+    assert read(shop(format_log(rows), fold_queries=False)).labels == {"RED DRESS": {"p2": 4}, "coat": {"p1": 4}}
+
+
+def test_a_query_is_written_as_its_own_window_has_it(shop, read):
+    days = ("2022-03-01", "2022-05-01")
+    rows = [("Coat", "p1", 1, 50, 1, days[0]), ("coat", "p1", 1, 90, 1, days[1])]
+    options = {"train_window": [days[0], "2022-03-02"], "test_window": [days[1], "2022-05-02"]}
+    lists = read(
+        shop(format_log(rows, "query,document_id,position,impressions,clicks,time"), **options), split_by="time"
+    ).lists
+    assert {one.split: one.query for one in lists} == {"train": "Coat", "test": "coat"}
+
+
+def test_sums_without_a_column_of_impressions_are_not_taken_for_single_impressions(shop, read):
+    rows = [("q", f"p{n % 9 + 1}", 1, int(n < 5) + int(n < 2)) for n in range(100)]
+    log = format_log(rows, "query,document_id,position,clicks")
+    with pytest.raises(
+        InputError, match="7 clicks in 100 rows, .* 2 of the 5 rows with a click have several. .* summed"
+    ):
+        read(shop(log))
+    rows = [("q", "p1", 1, int(n < 5) + int(n < 1)) for n in range(100)]  # somebody clicked twice
+    assert read(shop(format_log(rows, "query,document_id,position,clicks"))).labels == {"q": {"p1": 4}}
+
+
+def test_counts_with_a_point_between_thousands_are_rejected(shop, read):
+    rows = [("q", "p1", 1, "1.250", 10), ("q", "p2", 2, 980, 10)]
+    reading = read(shop(format_log(rows)))
+    assert [row[1:] for row in reading.rejected] == [
+        (2, "impressions has three decimals; if the point stands between thousands, leave it out", "1.250")
+    ]
+    reading = read(shop(format_log(rows).replace(",", ";"), csv={"decimal": ","}, catalogue_csv={}))
+    assert reading.rejected == [] and reading.lists[0].query_count == 1250
+
+
+def test_the_catalogue_may_be_written_otherwise_than_the_log(shop, read, tmp_path):
+    (tmp_path / "products.csv").write_text("document_id;title;price\np1;Röcke;1.299,50\n", encoding="latin-1")
+    options = {"catalogue": str(tmp_path / "products.csv"), "catalogue_csv": {"encoding": "latin-1", "decimal": ","}}
+    (one,) = read(shop(format_log([("röcke", "p1", 1, 50, 1)]), **options), features=["price"]).lists
+    assert (one.query, one.documents[0].fields["title"]) == ("röcke", "Röcke")
+    assert one.documents[0].features == {"price": 1299.5}
 
 
 def test_validation_lists_may_be_of_a_window_of_their_own(shop, read):
@@ -334,6 +407,12 @@ def test_windows_do_not_reach_into_each_other(shop, read):
 
 def test_a_products_place_is_its_mean_over_impressions_not_over_rows(shop, read):
     rows = [("q", "p1", 3, 100, 1), ("q", "p2", 1, 90, 1), ("q", "p2", 9, 10, 1)]  # 3, and 1.8 (of rows: 5)
+    (one,) = read(shop(format_log(rows))).lists
+    assert [document.document_id for document in one.documents] == ["p2", "p1"]
+
+
+def test_impressions_without_a_position_have_no_part_in_the_mean(shop, read):
+    rows = [("q", "p1", 10, 50, 1), ("q", "p1", "", 50, 1), ("q", "p2", 6, 50, 1)]
     (one,) = read(shop(format_log(rows))).lists
     assert [document.document_id for document in one.documents] == ["p2", "p1"]
 

@@ -45,7 +45,7 @@ def test_every_kind_of_broken_row_is_named_with_its_line(tmp_path, read):
         (11, "no label"),
         (12, "label is not a number"),
         (13, "label is negative"),
-        (14, "label is not a number"),
+        (14, "no label"),
         (15, "label is not a number"),
         (16, again),
         (18, again),

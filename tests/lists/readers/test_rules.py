@@ -9,7 +9,9 @@ from tfr_listbert.lists.readers.rules import (
     Rule,
     build_number,
     check_rows,
+    clean_numbers,
     clean_rows,
+    forbid_thousands,
     limit_texts,
     require_features,
     require_numbers,
@@ -57,11 +59,60 @@ def test_numbers_are_finite_and_not_negative(value, reason):
     assert check(require_numbers(["x"]), [value])[0][0] == reason
 
 
-@pytest.mark.parametrize(
-    ("value", "is_sound"), [("'-2.5'", True), ("'nan'", True), ("NULL", True), ("'x'", False), ("'-inf'", False)]
-)
+@pytest.mark.parametrize(("value", "is_sound"), [("'-2.5'", True), ("NULL", True), ("'x'", False), ("'-inf'", False)])
 def test_features_may_be_negative_and_missing(value, is_sound):
     assert (check(require_features(["x"]), [value])[0][0] is None) is is_sound
+
+
+def read_number(value: str, decimal: str = ".") -> tuple[float | None, str | None]:
+    rows = clean_numbers(f"SELECT {value} AS x", ["x"], decimal)
+    return duckdb.sql(
+        f"SELECT {build_number('x')}, _reason FROM ({check_rows(rows, require_features(['x']))})"
+    ).fetchall()[0]
+
+
+@pytest.mark.parametrize("value", ["'nan'", "'NULL'", "'None'", "' N/A '", "'-'", r"'\N'", "'nan'::FLOAT"])
+def test_what_programs_write_for_a_missing_number_is_missing(value):
+    assert read_number(value) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("19,99", 19.99),
+        ("1.299,00", 1299.0),
+        ("1.299", 1299.0),
+        ("-3", -3.0),
+        ("1234,5", 1234.5),
+        ("1.234.567", 1234567.0),
+    ],
+)
+def test_a_comma_stands_before_decimals_where_the_config_says_so(text, number):
+    assert read_number(f"'{text}'", ",") == (number, None)
+
+
+@pytest.mark.parametrize("text", ["1.5", "19.99", "1,2,3", "1.2345", "?"])
+def test_no_point_is_dropped_that_does_not_stand_between_thousands(text):
+    assert read_number(f"'{text}'", ",") == (None, "x is not a number")
+
+
+def test_a_comma_that_the_config_does_not_speak_of_is_answered_with_the_setting():
+    expected = "x has a comma; where it stands before decimals, say so: `csv.decimal: ','`"
+    assert check(require_numbers(["x"]), ["'19,99'"]) == [(expected, "19,99")]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_sound"),
+    [
+        ("'1.250'", False),
+        ("'1.000'", True),
+        ("'1.25'", True),
+        ("'1250'", True),
+        ("NULL", True),
+    ],
+)
+def test_a_count_with_a_point_between_thousands_is_no_fraction(value, is_sound):
+    assert (check(forbid_thousands(["x"]), [value])[0][0] is None) is is_sound
 
 
 def test_typed_columns_of_parquet_are_numbers_as_they_are():

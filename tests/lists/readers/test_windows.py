@@ -5,10 +5,17 @@ import datetime
 import duckdb
 import pytest
 
-from tfr_listbert.lists.readers.windows import assign_split, build_time, parse_windows, require_time
+from tfr_listbert.lists.readers.windows import build_time, parse_windows, require_time, split_rows
 from tfr_listbert.schema import InputError
 
 WINDOWS = parse_windows(("2022-03-01", datetime.date(2022, 3, 15)), ("2022-05-01T00:00:00+02:00", "2022-05-08"))
+
+
+def find_split(value: str, windows=WINDOWS) -> tuple[str | None, str | None]:
+    """Returns the split of a row that breaks `a rule`, and its reason then."""
+    duckdb.sql("SET TimeZone = 'UTC'")
+    rows = split_rows(f"SELECT {value} AS time, 'a rule' AS _reason", "time", windows)
+    return duckdb.sql(f"SELECT _split, _reason FROM ({rows})").fetchall()[0]
 
 
 def evaluate(expression: str, value: str):
@@ -39,7 +46,12 @@ def evaluate(expression: str, value: str):
     ],
 )
 def test_rows_are_split_by_their_moment(value, split):
-    assert evaluate(assign_split("time", WINDOWS), value) == split
+    assert find_split(value)[0] == split
+
+
+@pytest.mark.parametrize(("value", "reason"), [("'2022-03-20'", None), ("'2022-03-10'", "a rule"), ("'?'", "a rule")])
+def test_no_rule_is_broken_by_a_row_outside_the_windows(value, reason):
+    assert find_split(value)[1] == reason
 
 
 @pytest.mark.parametrize("value", ["''", "NULL", "'yesterday'", "'2022-13-01'", "20221301", "'1e300'", "'nan'"])
@@ -55,14 +67,14 @@ def test_a_moment_that_was_misread_is_rejected(value):
 
 def test_without_windows_no_split_is_assigned():
     assert parse_windows((), ()) == ()
-    assert evaluate(assign_split("time", ()), "NULL") == ""
+    assert find_split("NULL", ()) == ("", "a rule")
 
 
 def test_a_validation_window_lies_between_the_others():
     train, test = ("2022-03-01", "2022-03-15"), ("2022-05-01", "2022-05-08")
     windows = parse_windows(train, test, ("2022-04-01", "2022-04-08"))
     assert [window.split for window in windows] == ["train", "validation", "test"]
-    assert evaluate(assign_split("time", windows), "'2022-04-07'") == "validation"
+    assert find_split("'2022-04-07'", windows) == ("validation", "a rule")
     with pytest.raises(InputError, match="`data.options.validation_window` must begin when `train_window` has ended"):
         parse_windows(train, test, ("2022-03-14", "2022-03-20"))
     with pytest.raises(InputError, match="`data.options.test_window` must begin when `validation_window` has ended"):

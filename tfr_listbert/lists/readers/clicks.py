@@ -45,7 +45,13 @@ class ClicksReader:
     `impressions`, `add_to_cart`, `purchases`, `time`. A name that is not given stands for the column of that name."""
     catalogue_columns: dict[str, str] = dataclasses.field(default_factory=dict)
     """Column of the catalogue by name: `document_id`, each of `data.fields` and `data.features`; likewise."""
+    fold_queries: bool = True
+    """Whether queries that differ in case, white space or Unicode's form alone are one query, written as its split has
+    it most often."""
     csv: CSVFormat = CSVFormat()
+    """How CSV files are written."""
+    catalogue_csv: CSVFormat | None = None
+    """How those of the catalogue are; as those of the log when empty."""
     grading: str = "ctr"
     """`ctr` or `clicks_over_expected`; see `tfr_listbert/lists/readers/grading.py`."""
     min_impressions: float | None = None
@@ -101,7 +107,7 @@ class ClicksReader:
             yield from _stream_chosen(request, database, has_position)
 
     def _load_catalogue(self, request: ReadRequest, database: Database) -> None:
-        source = open_source(self.catalogue, "data.options.catalogue", self.csv)
+        source = open_source(self.catalogue, "data.options.catalogue", self.catalogue_csv or self.csv)
         wanted = {DOCUMENT_ID: True, **request.document_columns}
         columns = map_columns(source, database, wanted, self.catalogue_columns, "data.options.catalogue_columns")
         load_documents(request, database, source, columns, [DOCUMENT_ID])
@@ -124,7 +130,7 @@ class ClicksReader:
             )
         weights = {CLICKS: 1.0}
         weights.update({name: self._get_number(weight) for name, weight in _ACTIONS.items() if name in columns})
-        sum_log(request, database, log, columns, weights, windows, needs_position=not is_ctr)
+        sum_log(request, database, log, columns, weights, windows, not is_ctr, self.fold_queries)
         return POSITION in columns
 
     def _get_number(self, name: str) -> float:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,10 @@ class Database:
         """
         with self._input_errors(), self._progress_bar(description):
             self._connection.execute(sql)
+
+    def add_function(self, name: str, function: Callable[[str], str]) -> None:
+        """Makes a function from text to text known to SQL."""
+        self._connection.create_function(name, function, ["VARCHAR"], "VARCHAR")
 
     def read_rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """Yields the rows of a query a few thousand at a time; `run` may be called while they are read.

@@ -43,7 +43,7 @@ def load_documents(
         *require_features(name for name in request.features if name in columns),
     ]
     repeats = [forbid_repeats("document", [quote_name(name) for name in keys])]
-    load_rows(request, database, source, "documents_read", columns, rules, repeats)
+    load_rows(request, database, source, "documents_read", columns, rules, repeats, request.features)
     selected = [quote_name(name) for name in keys] + select_document(request, columns)
     database.run(f"CREATE TABLE documents AS SELECT {', '.join(selected)} FROM documents_read")
     database.run("DROP TABLE documents_read")

@@ -20,7 +20,7 @@ _SUMS = """
     split, query, document_id,
     sum(impressions) AS impressions,
     sum(engagement) AS engagement,
-    sum(position * impressions) / nullif(sum(impressions), 0) AS position"""
+    sum(position * impressions) / nullif(sum(impressions) FILTER (position IS NOT NULL), 0) AS position"""
 
 
 def sum_by_ctr(database: Database) -> None:
@@ -28,7 +28,8 @@ def sum_by_ctr(database: Database) -> None:
 
     Args:
         database: has the table `shown` of `split`, `query`, `document_id`, `position`, `impressions` and `engagement`,
-            in any number of rows per pair. The table `pair` has one, with `position` the mean over impressions.
+            in any number of rows per pair. The table `pair` has one, with `position` the mean over impressions that
+            have one.
     """
     value = "sum(engagement) / nullif(sum(impressions), 0)"
     database.run(f"CREATE TABLE pair AS SELECT {_SUMS}, {value} AS value FROM shown GROUP BY ALL")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
 from tfr_listbert.lists.readers.formats import MAX_ROW_BYTES, CSVSource, Source
 from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import Rule, check_rows, clean_rows, forbid_broken
+from tfr_listbert.lists.readers.rules import Rule, check_rows, clean_numbers, clean_rows, forbid_broken
 from tfr_listbert.schema import InputError, RejectedRow
 
 _UNQUOTED, _LONG = "UNQUOTED VALUE", "TOO MANY COLUMNS"
@@ -31,7 +31,7 @@ def load_rows(
     columns: Mapping[str, str],
     rules: Sequence[Rule],
     late_rules: Sequence[Rule] = (),
-    hint: str = "",
+    numbers: Iterable[str] = (),
 ) -> None:
     """Makes a table of the rows that keep all rules; the others are rejected.
 
@@ -43,10 +43,11 @@ def load_rows(
         columns: column of the source by name in the table, where it is cleaned text.
         rules: as in `check_rows`, after the one that a row could be taken apart.
         late_rules: as in `check_rows`.
-        hint: what may help whoever has to mend the rows.
+        numbers: those of the columns that are numbers.
     """
     name = quote_name(table)
     rows = clean_rows(source.scan(columns, keeps_rejects=True), columns)
+    rows = clean_numbers(rows, [name for name in numbers if name in columns], source.decimal)
     database.run(
         f"CREATE TABLE {name} AS {check_rows(rows, [forbid_broken(source.broken_reason), *rules], late_rules)}"
     )
@@ -63,7 +64,7 @@ def load_rows(
             f"FROM {name} WHERE _file = {quote_text(path)} AND _reason IS NOT NULL ORDER BY _row"
         )
 
-    report_rejected(request, database, source, rows, broken, select_broken, hint)
+    report_rejected(request, database, source, rows, broken, select_broken)
     database.run(f"DELETE FROM {name} WHERE _reason IS NOT NULL")
 
 

@@ -72,7 +72,9 @@ def load_judgements(
     late = [*late_rules, forbid_repeats("document in the list", [*keys, quote_name(DOCUMENT_ID)])]
     if QUERY_ID in columns:
         late.append(_forbid_second_text(keys))
-    load_rows(request, database, source, "judgements", columns, rules, late)
+    load_rows(
+        request, database, source, "judgements", columns, rules, late, (LABEL, WEIGHT, POSITION, *request.features)
+    )
 
 
 def _limit_position() -> Rule:

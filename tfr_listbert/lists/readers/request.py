@@ -41,6 +41,7 @@ class ReadRequest:
         folder: scratch folder; the caller removes it.
         rejections: takes the rows that cannot be used.
         steps: the reader appends what each of its own thresholds leaves.
+        notes: what else the reader has to say of the source.
         passed_over: the reader counts here, by reason, rows that are sound but not asked for.
     """
 
@@ -52,6 +53,7 @@ class ReadRequest:
     folder: Path
     rejections: Rejections
     steps: list[Step] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
     passed_over: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property

@@ -37,10 +37,32 @@ def clean_rows(rows: str, names: Iterable[str]) -> str:
     return f"SELECT * REPLACE ({', '.join(cleaned)}) FROM ({rows})"
 
 
-def drop_nan(rows: str, names: Iterable[str]) -> str:
-    """Returns `rows` with NULL in the named columns for NaN, as many programs write what is missing."""
-    is_nan = "typeof({0}) IN ('FLOAT', 'DOUBLE', 'VARCHAR') AND lower(CAST({0} AS VARCHAR)) = 'nan'"
-    cleaned = [f"CASE WHEN {is_nan.format(one)} THEN NULL ELSE {one} END AS {one}" for one in map(quote_name, names)]
+_MISSING = ", ".join(map(quote_text, ("nan", "null", "none", "n/a", "na", "-", r"\n")))
+r"""What is no number; databases write `\N` for NULL."""
+
+_WITH_COMMA = "-?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)(,[0-9]+)?"
+
+
+def clean_numbers(rows: str, names: Iterable[str], decimal: str = ".") -> str:
+    """Returns `rows` with NULL in the named columns for NaN and for what programs write where a number is missing.
+
+    Args:
+        rows: a query.
+        names: columns of numbers, or of their texts.
+        decimal: sign before the decimals of texts, `csv.decimal`: where it is a comma, 1.234,5 is written as 1234.5 and
+            a point between other numbers makes them none.
+    """
+    names = list(names)
+    if not names:
+        return rows
+    cleaned = []
+    for name in names:
+        text, number = f"trim({build_text(name)})", quote_name(name)
+        if decimal == ",":
+            plain = f"replace(replace({text}, '.', ''), ',', '.')"
+            other = f"{text} || CASE WHEN contains({text}, '.') THEN ' (`csv.decimal` is a comma)' ELSE '' END"
+            number = f"CASE WHEN regexp_full_match({text}, '{_WITH_COMMA}') THEN {plain} ELSE {other} END"
+        cleaned.append(f"CASE WHEN lower({text}) NOT IN ({_MISSING}) THEN {number} END AS {quote_name(name)}")
     return f"SELECT * REPLACE ({', '.join(cleaned)}) FROM ({rows})"
 
 
@@ -135,23 +157,37 @@ def _forbid_texts(names: Iterable[str], reason: str, is_broken: Callable[[str], 
 
 def require_numbers(names: Iterable[str]) -> list[Rule]:
     """Returns rules that columns, where not empty, are finite numbers >= 0 that float32 can hold."""
-    return [rule for name in names for rule in (require_finite(name), _forbid_negative(name))]
+    return [rule for name in names for rule in (_forbid_comma(name), require_finite(name), _forbid_negative(name))]
+
+
+def forbid_thousands(names: Iterable[str]) -> list[Rule]:
+    """Returns rules that counts are not written with a point between thousands: 1.250 would be read as 1.25."""
+    return [
+        Rule(
+            f"{name} has three decimals; if the point stands between thousands, leave it out",
+            f"regexp_full_match({build_text(name)}, '[0-9]{{1,3}}[.][0-9]{{3}}') AND {build_number(name)} % 1 <> 0",
+            build_text(name),
+        )
+        for name in names
+    ]
 
 
 def require_features(names: Iterable[str]) -> list[Rule]:
-    """Returns rules that columns, where not empty, are finite numbers that float32 can hold; NaN says "missing"."""
-    return [_require_number(name, f"isnan({build_number(name)})") for name in names]
+    """Returns rules that columns, where not empty, are finite numbers that float32 can hold."""
+    return [rule for name in names for rule in (_forbid_comma(name), require_finite(name))]
 
 
 def require_finite(name: str) -> Rule:
     """Returns the rule that a column, where not empty, is a finite number that float32 can hold."""
-    return _require_number(name, "false")
-
-
-def _require_number(name: str, exception: str) -> Rule:
-    text, number = build_text(name), build_number(name)
-    is_number = f"coalesce(abs({number}) <= {MAX_FLOAT} OR {exception}, false)"
+    text = build_text(name)
+    is_number = f"coalesce(abs({build_number(name)}) <= {MAX_FLOAT}, false)"
     return Rule(f"{name} is not a number", f"coalesce({text}, '') <> '' AND NOT {is_number}", text)
+
+
+def _forbid_comma(name: str) -> Rule:
+    text = build_text(name)
+    reason = f"{name} has a comma; where it stands before decimals, say so: `csv.decimal: ','`"
+    return Rule(reason, f"regexp_full_match({text}, '-?[0-9.]*,[0-9]+')", text)
 
 
 def _forbid_negative(name: str) -> Rule:

@@ -81,22 +81,34 @@ def build_time(name: str) -> str:
 
 def require_time(name: str) -> Rule:
     """Returns the rule that a column holds a moment, from 1990 to a year ahead: others were misread, as 04-03-24 is."""
-    form = "2024-03-04, 20240304, with a time or not, or seconds since 1970"
+    form = "2024-03-04, 20240304, 2024-03-04 10:00:00 with a zone or in UTC, or seconds since 1970"
     is_likely = f"{build_time(name)} BETWEEN TIMESTAMPTZ '1990-01-01' AND now() + INTERVAL 1 YEAR"
     reason = f"{name} is not a date or time since 1990 ({form})"
     return Rule(reason, f"NOT coalesce({is_likely}, false)", f"coalesce({build_text(name)}, '')")
 
 
-def assign_split(name: str, windows: Sequence[Window]) -> str:
-    """Returns SQL for the split of a moment, NULL outside all windows; "" for every row if there are no windows."""
+def split_rows(checked: str, name: str, windows: Sequence[Window]) -> str:
+    """Returns a query that adds two columns to rows, and asks nothing of a row outside all windows.
+
+    `_time` is the moment of a row, NULL where it is none; `_split` that of its window, NULL outside them, and "" for
+    every row if there are no windows. A row with a moment outside keeps no `_reason`.
+
+    Args:
+        checked: rows as `check_rows` gives them.
+        name: column of the time.
+        windows: the windows.
+    """
     if not windows:
-        return "''"
+        return f"SELECT *, NULL::TIMESTAMPTZ AS _time, '' AS _split FROM ({checked})"
     cases = " ".join(
-        f"WHEN {build_time(name)} >= {_quote(window.start)} AND {build_time(name)} < {_quote(window.end)} "
-        f"THEN {quote_text(window.split)}"
+        f"WHEN _time >= {_quote(window.start)} AND _time < {_quote(window.end)} THEN {quote_text(window.split)}"
         for window in windows
     )
-    return f"CASE {cases} END"
+    timed = f"SELECT *, CASE WHEN NOT ({require_time(name).broken}) THEN {build_time(name)} END AS _time"
+    return (
+        "SELECT * REPLACE (CASE WHEN _split IS NOT NULL OR _time IS NULL THEN _reason END AS _reason) "
+        f"FROM (SELECT *, CASE {cases} END AS _split FROM ({timed} FROM ({checked})))"
+    )
 
 
 def _quote(moment: datetime.datetime) -> str:

@@ -20,10 +20,12 @@ class Source(abc.ABC):
         files: their paths, sorted.
         header_rows: rows before the first one with data.
         broken_reason: what is wrong with a row that `scan` gives as `_broken`.
+        decimal: sign before the decimals of numbers that are texts.
     """
 
     header_rows = 0
     broken_reason = ""
+    decimal = "."
 
     def __init__(self, setting: str, files: Sequence[str]):
         """Takes files that exist."""

@@ -24,6 +24,8 @@ class CSVFormat:
     """Around texts that hold a delimiter, doubled inside; none when empty."""
     encoding: str = "utf-8"
     """`utf-8`, `latin-1` or `utf-16`."""
+    decimal: str = "."
+    """Sign before the decimals of numbers, point or comma; the other one may stand between thousands."""
 
     def __post_init__(self) -> None:
         """Checks that the characters are single ones and the encoding one that can be read."""
@@ -31,6 +33,7 @@ class CSVFormat:
             rule = "must be one character, or empty"
             require(len(getattr(self, name)) <= 1, f"csv.{name}", rule, getattr(self, name))
         is_known = self.encoding in ("utf-8", "latin-1", "utf-16")
+        require(self.decimal in (".", ","), "csv.decimal", "must be a point or a comma", self.decimal)
         require(is_known, "csv.encoding", "must be utf-8, latin-1 or utf-16", self.encoding)
 
 
@@ -53,7 +56,7 @@ class CSVSource(Source):
         super().__init__(setting, [path for path, header in headers.items() if header])
         if not self.files:
             raise InputError(f"`{setting}`: {files[0]} is empty; a CSV file starts with a header of column names.")
-        self._format, self._headers = csv_format, headers
+        self._format, self._headers, self.decimal = csv_format, headers, csv_format.decimal
 
     def list_columns(self, database: Database, path: str) -> list[str]:
         """See `Source`."""
