@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is interrupted; returns the exit code."""
     settings = _build_parser().parse_args(arguments)
     try:
-        rankers = {name: client for name, client in map(_open_ranker, settings.ranker)}
+        rankers = _open_rankers(settings.ranker)
         engine, place = _open_engine(settings)
         listener = listen(settings.host, settings.port)
         log = ImpressionLog(settings.log)
@@ -84,6 +84,16 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     return parser
+
+
+def _open_rankers(arguments: Sequence[str]) -> dict[str, RankingClient]:
+    rankers: dict[str, RankingClient] = {}
+    for argument in arguments:
+        name, client = _open_ranker(argument)
+        if name in rankers:
+            raise RankingError(f"--ranker names {name!r} twice; give each ranker a name of its own.")
+        rankers[name] = client
+    return rankers
 
 
 def _open_ranker(argument: str) -> tuple[str, RankingClient]:

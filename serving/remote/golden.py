@@ -49,7 +49,10 @@ class GoldenRequest:
             return f"has outputs {sorted(outputs)} instead of {sorted(self.outputs)}"
         for name, expected in self.outputs.items():
             compare = {"order": self._find_order_fault, "document_ids": self._find_id_fault}.get(name)
-            fault = compare(outputs[name]) if compare else _compare(expected, outputs[name])
+            try:
+                fault = compare(outputs[name]) if compare else _compare(expected, outputs[name])
+            except (TypeError, ValueError):  # ragged, of fewer dimensions, or no numbers
+                fault = f"is no array like that of the export: {str(outputs[name])[:100]}"
             if fault:
                 return f"`{name}` {fault}"
         return ""
@@ -74,6 +77,8 @@ class GoldenRequest:
         if np.shape(ids) != np.shape(self.outputs["document_ids"]):
             return f"has shape {np.shape(ids)} instead of {np.shape(self.outputs['document_ids'])}"
         for expected, found, scores in zip(self.outputs["document_ids"], ids, self.outputs["scores"], strict=True):
+            if len(set(found)) < len(set(expected)):
+                return f"has a document more than once: {found[:20]}"
             by_id = dict(zip(expected, scores, strict=True))
             for document_id, score in zip(found, scores, strict=True):
                 if abs(by_id.get(document_id, scores[-1]) - score) > 2 * TOLERANCE * max(1, abs(score)):

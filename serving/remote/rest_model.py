@@ -42,12 +42,16 @@ class RESTModel:
         Raises:
             RankingError: as `predict`.
         """
-        metadata = self._send("GET", f"{self.place}/metadata")
-        signatures = metadata["metadata"]["signature_def"]["signature_def"]
-        return {
-            name: {key: info["dtype"] for key, info in signature.get("inputs", {}).items()}
-            for name, signature in signatures.items()
-        }
+        url = f"{self.place}/metadata"
+        metadata = self._send("GET", url)
+        try:
+            signatures = metadata["metadata"]["signature_def"]["signature_def"]
+            return {
+                name: {key: info["dtype"] for key, info in signature.get("inputs", {}).items()}
+                for name, signature in signatures.items()
+            }
+        except (KeyError, TypeError, AttributeError):
+            raise _build_stranger_error(url, metadata) from None
 
     def predict(self, signature_name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the outputs of a signature by name, as nested lists; a single output is called "".
@@ -59,10 +63,14 @@ class RESTModel:
         Raises:
             LostError: if the server cannot be reached.
             RefusedError: if it answers an error.
-            RankingError: if it does not answer in time.
+            RankingError: if it does not answer in time, or not as TensorFlow Serving does.
         """
         body = {"signature_name": signature_name, "inputs": inputs}
-        outputs = self._send("POST", f"{self.place}:predict", body)["outputs"]
+        url = f"{self.place}:predict"
+        answer = self._send("POST", url, body)
+        if "outputs" not in answer:
+            raise _build_stranger_error(url, answer)
+        outputs = answer["outputs"]
         return outputs if isinstance(outputs, dict) else {"": outputs}
 
     def close(self) -> None:
@@ -94,3 +102,9 @@ class RESTModel:
             message = f"{url} answered {response.status_code}: {reason or response.text[:200]}"
             raise RefusedError(message, response.status_code)
         return answer
+
+
+def _build_stranger_error(url: str, answer: Mapping[str, Any]) -> RankingError:
+    return RankingError(
+        f"{url} is not answered as by TensorFlow Serving, but with {json.dumps(answer)[:200]}: see --url."
+    )

@@ -129,6 +129,7 @@ def test_settings_that_cannot_be_used_are_told_with_exit_code_2(tmp_path):
         (["--catalogue", str(tmp_path / "none")], "none"),
         (["--open-search", "products"], "must read URL/INDEX"),
         (["--catalogue", str(catalogue), "--ranker", "new"], "must read NAME=URL/MODEL"),
+        (["--catalogue", str(catalogue), *["--ranker", "new=http://127.0.0.1:1/a"] * 2], "names 'new' twice"),
     ]:
         with contextlib.closing(start(*arguments).stderr) as errors:
             assert message in errors.read()

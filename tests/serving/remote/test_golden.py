@@ -26,6 +26,9 @@ REFUSED = GoldenRequest("e", "rank", {}, error="INVALID_ARGUMENT")
         ("order", [[2, 0, 1, 3]], ""),
         ("order", [[0, 1, 2, 3]], "puts a worse document before a better one"),
         ("order", [[0, 2, 1, 1]], "is no order of 4 documents"),
+        ("order", [[0, 2, 1, 3], [0, 1]], "`order` is no array like that of the export"),
+        ("order", [0, 2, 1, 3], "`order` is no array like that of the export"),
+        ("scores", [["high", "low", "high", "low"]], "`scores` is no array like that of the export"),
     ],
 )
 def test_outputs_are_held_against_the_export(name, value, fault):
@@ -44,6 +47,8 @@ FOUND = GoldenRequest("s", "search", {}, {"document_ids": [["a", "b", "c"]], "sc
         (["b", "a", "c"], "has 'b' where 'a' should be"),
         (["d", "b", "c"], "has 'd' where 'a' should be"),
         (["a", "b"], "has shape (1, 2) instead of (1, 3)"),
+        (["a", "b", "b"], "has a document more than once"),
+        (["a", "zz", "zz"], "has a document more than once"),
     ],
 )
 def test_found_documents_are_held_against_the_export(ids, fault):

@@ -5,12 +5,14 @@ import math
 import subprocess
 import sys
 
+import httpx
 import pytest
 import tensorflow as tf
 
 from serving.local.sources import ModelSource
 from serving.remote.errors import RankingError
 from serving.remote.ranking import RankedDocument, RankingClient, format_ranking, read_documents
+from serving.remote.rest_model import RESTModel
 
 
 class ToyRanker(tf.Module):
@@ -112,6 +114,17 @@ def test_proxy_of_the_environment_is_not_asked(scripted, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with RankingClient(script.url, "ranker", retries=0) as client:
         assert client.score("q", [{"title": "a"}]) == [1.0]
+
+
+def test_an_answer_of_something_else_is_told():
+    def answer(request):
+        return httpx.Response(200, json={"status": "ok"})
+
+    model = RESTModel("http://127.0.0.1:1", "ranker", None, None, 1.0, 0)
+    model._http = httpx.Client(transport=httpx.MockTransport(answer))
+    for ask in (model.read_signatures, lambda: model.predict("rank", {})):
+        with pytest.raises(RankingError, match=r"is not answered as by TensorFlow Serving, but with .*ok"):
+            ask()
 
 
 def test_last_refusal_is_told(scripted):
