@@ -14,7 +14,7 @@ from tfr_listbert.lists.bm25 import BM25
 from tfr_listbert.lists.catalogue import read_listed_documents
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.losses import build_loss
-from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, InputError, RankedList
+from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, Document, InputError, RankedList
 from tfr_listbert.training.objectives import LossTerm
 
 
@@ -84,7 +84,9 @@ def test_added_products_have_the_bm25_score_of_the_query_unless_the_source_broug
     student_config, replace, tmp_path, is_ours
 ):
     lists = list(read_lists(student_config.data.lists, "train"))
-    products = {document.document_id: document for one in lists for document in one.documents}
+    others = (Document(f"other {number}", {"title": "red red dress"}, 0.0) for number in range(9))  # of test lists
+    tested = [RankedList("t", "t", tuple(dataclasses.replace(one, features={"bm25": 0.0}) for one in others))]
+    products = {document.document_id: document for one in (*lists, *tested) for document in one.documents}
     bm25 = BM25({name: " ".join(product.fields.values()) for name, product in products.items()})
 
     def score(ranked_list):
@@ -102,6 +104,7 @@ def test_added_products_have_the_bm25_score_of_the_query_unless_the_source_broug
         for one in lists
     ]
     write_shards(given, tmp_path, "train")
+    write_shards(tested, tmp_path, "test")
     (tmp_path / "stats.json").write_text(json.dumps({"computes_bm25": is_ours}))
     widener = Widener(replace(data={"lists": str(tmp_path)}, teacher={"bm25_neighbours": 2}))
     wide = widener.widen(given[0])

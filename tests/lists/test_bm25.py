@@ -35,6 +35,15 @@ def test_scores_follow_the_order_of_the_ids_and_ids_may_repeat():
     np.testing.assert_array_equal(bm25.score("dress", ["c", "b", "a", "a"]), forward[[2, 1, 0, 0]])
 
 
+def test_chosen_documents_are_scored_as_among_all():
+    bm25 = BM25(DOCUMENTS)
+    chosen = bm25.choose(["c", "a"])
+    np.testing.assert_array_equal(chosen.score_all("boots dress"), bm25.score("boots dress", ["c", "a"]))
+    np.testing.assert_array_equal(chosen.score("boots", ["a"]), bm25.score("boots", ["a"]))
+    with pytest.raises(KeyError, match="b"):
+        chosen.score("boots", ["b"])
+
+
 def test_a_word_twice_in_the_query_counts_twice():
     bm25 = BM25(DOCUMENTS)
     np.testing.assert_allclose(bm25.score("boots boots", ["c"]), 2 * bm25.score("boots", ["c"]), rtol=1e-6)

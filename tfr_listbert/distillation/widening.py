@@ -16,7 +16,7 @@ import numpy as np
 
 from tfr_listbert.config import Config
 from tfr_listbert.distillation.encoding import StudentEncoder
-from tfr_listbert.lists.bm25 import BM25
+from tfr_listbert.evaluation.systems import build_bm25
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.preparation import BM25_FEATURE
 from tfr_listbert.lists.statistics import COMPUTES_BM25, STATISTICS_FILE
@@ -46,7 +46,8 @@ class Widener:
     """Adds products to lists.
 
     Products are those of the training lists, whose texts and features (but `bm25`, which is computed for the query, or
-    missing where the source brought its own) they keep.
+    missing where the source brought its own) they keep. BM25 counts words in all prepared documents, as
+    `prepare_data` does for the feature.
     """
 
     def __init__(self, config: Config):
@@ -57,10 +58,8 @@ class Widener:
         """
         settings = config.teacher
         self._products = _read_products(config.data.lists)
-        texts = {one.document_id: " ".join(one.fields.values()) for one in self._products}
-        bm25 = config.data.bm25
-        self._bm25 = BM25(texts, bm25.language, bm25.k1, bm25.b)
-        self._ids = list(texts)
+        self._ids = [product.document_id for product in self._products]
+        self._bm25 = build_bm25(config).choose(self._ids)
         self._computes_bm25 = _computes_bm25(Path(config.data.lists))
         self._finders: list[tuple[Finder, int]] = []
         if settings.bm25_neighbours:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -78,6 +79,17 @@ class BM25:
         )
         by_word = scipy.sparse.csc_matrix((index["data"], index["indices"], index["indptr"]), shape=shape)
         return by_word.tocsr()  # rows of documents, so that a list is scored without touching the rest
+
+    def choose(self, document_ids: Sequence[str]) -> BM25:
+        """Returns a BM25 of some of the documents alone, in this order, with the statistics of all.
+
+        Raises:
+            KeyError: for an id that was not among the documents.
+        """
+        chosen = copy.copy(self)
+        chosen._weights = self._weights[[self._rows[document_id] for document_id in document_ids]]
+        chosen._rows = {document_id: row for row, document_id in enumerate(document_ids)}
+        return chosen
 
     def score(self, query: str, document_ids: Sequence[str]) -> np.ndarray:
         """Returns the scores of some documents for a query.
