@@ -6,8 +6,7 @@ Reads `data.lists`, `text.folder` and the run folder `encoder.initial`; writes r
 prints both systems with a paired randomization test. Killed and started again, it goes on where it was.
 """
 
-from tfr_listbert.evaluation.comparison.plan import DECIDED
-from tfr_listbert.evaluation.pretraining_gain import measure_pretraining_gain
+from tfr_listbert.evaluation.pretraining_gain import DECIDED, measure_pretraining_gain
 from tfr_listbert.script import run_script
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pytest
 
 from tfr_listbert.config import Config
 from tfr_listbert.distillation import students
+from tfr_listbert.evaluation import pretraining_gain
 from tfr_listbert.evaluation.comparison import plan
 from tfr_listbert.schema import InputError
 from tfr_listbert.script import run_script
@@ -75,7 +76,7 @@ def test_a_setting_that_the_script_decides_itself_is_refused(monkeypatch, capsys
     run(monkeypatch, lambda config: None, tmp_path / "config.yaml", "train.epochs=2", decided=decided)
 
 
-@pytest.mark.parametrize("decided", [plan.DECIDED, students.DECIDED])
+@pytest.mark.parametrize("decided", [plan.DECIDED, students.DECIDED, pretraining_gain.DECIDED])
 def test_what_a_script_decides_are_settings(decided):
     for name in (name for pair in decided.items() for name in pair):
         section, key = name.split(".")

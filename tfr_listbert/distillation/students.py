@@ -17,6 +17,7 @@ DECIDED = {
     "train.run": "distill.output",
     "train.learning_rate": "distill.learning_rates",
     "loss.loss": "distill.losses",
+    "loss.options": "distill.losses",
     "loss.terms": "distill.losses",
 }
 """Settings that each student gets from the plan, and the settings that say what."""

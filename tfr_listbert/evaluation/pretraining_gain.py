@@ -9,12 +9,16 @@ import numpy as np
 
 from tfr_listbert.config import ComparedLossConfig, Config, require
 from tfr_listbert.evaluation.comparison.compare import compare_losses
+from tfr_listbert.evaluation.comparison.plan import DECIDED_OF_RUNS
 from tfr_listbert.evaluation.comparison.results import Results, System
 from tfr_listbert.evaluation.intervals import bootstrap_interval
 from tfr_listbert.evaluation.luck import Luck, combine_luck, estimate_luck, paired_run_test
 from tfr_listbert.evaluation.significance import holm, paired_randomization_test
 from tfr_listbert.evaluation.slices import slice_lists
 from tfr_listbert.training.rankers import adopt_initial
+
+DECIDED = {**DECIDED_OF_RUNS, "compare.losses": "loss.loss"}
+"""Settings that the measurement gives its runs itself, and the settings that say what."""
 
 FROM_RANDOM, FROM_PRETRAINED = "from_random", "from_pretrained"
 """Names of the two systems, and of their folders in `compare.output`."""

@@ -14,12 +14,15 @@ from tfr_listbert.training.experiments.run import Run, Trial
 
 TRIALS_FOLDER = "trials"
 
-DECIDED = {
+DECIDED_OF_RUNS = {
     "train.run": "compare.output",
     "train.seed": "compare.seeds",
     "train.learning_rate": "compare.learning_rates",
 }
-"""Settings that each run of a comparison gets from the plan, and the settings that say what."""
+"""Settings that each run gets from the plan, and the settings that say what."""
+
+DECIDED = {**DECIDED_OF_RUNS, **dict.fromkeys(("loss.loss", "loss.options", "loss.terms"), "compare.losses")}
+"""Likewise where losses are compared."""
 
 
 @dataclasses.dataclass(frozen=True)
