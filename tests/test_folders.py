@@ -1,8 +1,10 @@
 """A folder is replaced as a whole or stays as it was, and nobody else's is touched."""
 
+import threading
+
 import pytest
 
-from tfr_listbert.folders import recover_folder, replace_file, replace_folder
+from tfr_listbert.folders import lock_folder, recover_folder, replace_file, replace_folder
 from tfr_listbert.schema import InputError
 
 
@@ -112,3 +114,28 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path):
         partial.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
+    assert names(tmp_path) == ["metrics.json"]
+
+
+def test_half_a_file_of_a_killed_process_is_nobody_elses(tmp_path):
+    write(tmp_path / "lists", "one")
+    (tmp_path / "lists" / ".partial-stats.json").touch()
+    write(tmp_path / "lists", "two")
+    assert names(tmp_path / "lists") == ["stats.json"]
+
+
+def test_a_locked_folder_is_refused_or_waited_for(tmp_path):
+    is_free = threading.Event()
+
+    def wait():
+        with lock_folder(tmp_path):
+            is_free.set()
+
+    waiting = threading.Thread(target=wait)
+    with lock_folder(tmp_path, "taken"):
+        with pytest.raises(InputError, match="taken"), lock_folder(tmp_path, "taken"):
+            pass
+        waiting.start()
+        assert not is_free.wait(0.2)
+    waiting.join(timeout=10)
+    assert is_free.is_set()

@@ -37,7 +37,8 @@ def list_imports(path: pathlib.Path) -> set[str]:
     modules = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            modules.add(node.module)
+            assert node.level == 0, f"{path} imports by dots, which the rule does not follow"
+            modules.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
         elif isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
     return {find_part(module) for module in modules if module and module.split(".")[0] == "tfr_listbert"} - {""}

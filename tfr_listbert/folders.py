@@ -12,14 +12,19 @@ from pathlib import Path
 
 from tfr_listbert.schema import InputError
 
+_PARTIAL = ".partial-"
+
 
 @contextlib.contextmanager
 def replace_file(path: str | Path) -> Iterator[Path]:
     """Gives a path beside `path`; the file written there takes its place when the `with` block ends well."""
     path = Path(path)
-    partial = path.with_name(f".partial-{path.name}")  # with the same ending, which some writers look at
-    yield partial
-    os.replace(partial, path)
+    partial = path.with_name(f"{_PARTIAL}{path.name}")  # with the same ending, which some writers look at
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def recover_folder(path: str | Path) -> None:
@@ -35,16 +40,20 @@ def _name_beside(path: Path, kind: str) -> Path:
 
 
 @contextlib.contextmanager
-def lock_folder(folder: Path, message: str) -> Iterator[None]:
+def lock_folder(folder: str | Path, message: str = "") -> Iterator[None]:
     """Keeps a folder that is there for this process; the lock goes with the process.
 
+    Args:
+        folder: the folder.
+        message: of the error if another process holds it; without one this process waits.
+
     Raises:
-        InputError: with the message, if another process holds it.
+        InputError: with the message.
     """
     place = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(place, fcntl.LOCK_EX | (fcntl.LOCK_NB if message else 0))
         except BlockingIOError:
             raise InputError(message) from None
         yield
@@ -95,6 +104,7 @@ def _require_ours(path: Path, names: Sequence[str], setting: str) -> None:
     if not path.exists():
         return
     found = sorted(child.name for child in path.iterdir()) if path.is_dir() else [path.name]
+    found = [name for name in found if not name.startswith(_PARTIAL)]  # of a process that was killed
     others = [name for name in found if not path.is_dir() or not any(fnmatch.fnmatch(name, own) for own in names)]
     if others or (found and names[0] not in found):
         raise InputError(

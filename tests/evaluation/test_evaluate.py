@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import pytrec_eval
 
-from tfr_listbert.evaluation.evaluate import evaluate_ranker, format_results
+from tfr_listbert.evaluation.evaluate import evaluate_ranker, format_results, format_trec
 from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
 from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import Document, InputError, RankedList
 from tfr_listbert.training.ranking import train_ranker
 from tfr_listbert.training.run_folder import compute_version
@@ -132,7 +133,7 @@ def test_a_run_that_is_not_there_is_named(tiny_config, tmp_path):
     config = dataclasses.replace(tiny_config, train=dataclasses.replace(tiny_config.train, run=str(tmp_path / "none")))
     with pytest.raises(InputError, match="There is no run in"):
         evaluate_ranker(config)
-    assert not list(tmp_path.rglob("evaluation/*"))
+    assert not list(tmp_path.iterdir())  # or `train` would take its own run folder for somebody else's
 
 
 def test_a_ranker_that_is_worse_than_another_system_is_said_to_be():
@@ -151,3 +152,9 @@ def test_a_ranker_that_is_worse_than_another_system_is_said_to_be():
         "Beware: the ranker is significantly worse than bm25 (p = 0.0100).",
         "Beware: other lists.",
     ]
+
+
+def test_ids_stay_different_in_a_run_file():
+    ids = ["a b", "a%20b", "a\u2003b", "a 03b"]
+    one = ScoredList("q", ids, np.zeros(4), np.array([4.0, 3.0, 2.0, 1.0]))
+    assert [line.split()[2] for line in format_trec([one])] == ["a%20b", "a%2520b", "a%E2%80%83b", "a%2003b"]

@@ -83,3 +83,6 @@ def test_a_pass_that_fails_leaves_nothing(tiny_config, batcher, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         open_token_cache(tmp_path / "tokens", Interrupted)
     assert not list(tmp_path.iterdir())
+    (tmp_path / ".tokens.partial").mkdir()  # of a pass that was killed
+    open_token_cache(tmp_path / "tokens", build)
+    assert [path.name for path in tmp_path.iterdir()] == ["tokens"]

@@ -15,7 +15,7 @@ from tfr_listbert.distillation.teacher_scores import score_training_lists
 from tfr_listbert.evaluation.intervals import bootstrap_interval, bootstrap_ratio, format_interval, list_ends
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.significance import LEVEL, holm, paired_randomization_test
-from tfr_listbert.folders import replace_file
+from tfr_listbert.folders import lock_folder, replace_file
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.models.scoring import score_lists
@@ -40,9 +40,11 @@ def distill_ranker(config: Config) -> None:
     Raises:
         InputError: if teacher, lists or settings are missing or do not fit, or a student's training failed.
     """
-    plan = plan_students(config)
+    plan, output = plan_students(config), Path(config.distill.output)
     score_training_lists(config)
-    train_students([run for runs in plan.values() for run in runs])
+    output.mkdir(parents=True, exist_ok=True)
+    with lock_folder(output, f"Another process is filling `distill.output` {output}; wait for its end."):
+        train_students([run for runs in plan.values() for run in runs])
     chosen = {name: choose_rate(runs) for name, runs in plan.items()}
     lists = judge_as_configured(config, list(read_lists(config.data.lists, "test")))
     students = {name: read_scores(run) for name, run in chosen.items() if run is not None}
@@ -52,7 +54,7 @@ def distill_ranker(config: Config) -> None:
     compared = compare_with_teacher(values, config.distill.undistilled, config.evaluate.resamples, config.evaluate.seed)
     results = {name: compared.get(name, {}) | _describe_run(chosen.get(name)) for name in (TEACHER, *plan)}
     table = format_table(results, config)
-    _write(Path(config.distill.output), results, table)
+    _write(output, results, table)
     print(table)
 
 

@@ -13,7 +13,7 @@ import tqdm
 
 from tfr_listbert.config import Config
 from tfr_listbert.distillation.widening import build_widening
-from tfr_listbert.folders import replace_file
+from tfr_listbert.folders import lock_folder, replace_file
 from tfr_listbert.lists.elwc import build_elwc, list_shards, read_lists
 from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.schema import TEACHER_SCORE, Document, InputError, RankedList
@@ -49,10 +49,11 @@ def score_training_lists(config: Config) -> None:
         widen = build_widening(config)
         write_manifest(folder, manifest)
         lists = read_lists(config.data.lists, SPLIT)
-        for path in tqdm.tqdm(paths, desc="teacher", unit="shard"):
-            part = list(itertools.islice(lists, settings.shard_lists))
-            if not path.exists():
-                _write_shard(path, teacher.score([widen(one) for one in part]))
+        with lock_folder(folder, f"Another process is writing `teacher.scores` {folder}; wait for its end."):
+            for path in tqdm.tqdm(paths, desc="teacher", unit="shard"):
+                part = list(itertools.islice(lists, settings.shard_lists))
+                if not path.exists():
+                    _write_shard(path, teacher.score([widen(one) for one in part]))
     print(f"{folder}: training lists with the scores of {settings.run}, in {len(paths)} shards.")
 
 

@@ -66,7 +66,7 @@ class RobertaEncoder(tf.keras.layers.Layer):
             dropout_rate: of embeddings and of each sublayer's output.
             attention_dropout_rate: of attention probabilities.
             pad_id: id of padding; positions of real tokens start one above it, as in RoBERTa.
-            eos_id: id of `</s>`, which parts query and document; read for `match_marks` only.
+            eos_id: id of `</s>`, which parts query and document; read for marks only.
             match_marks: whether tokens that query and document share are marked.
             name: name of the layer.
         """

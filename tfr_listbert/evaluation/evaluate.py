@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import tqdm
@@ -24,7 +25,7 @@ from tfr_listbert.metrics import ScoredList, compute_metrics, summarize_metrics
 from tfr_listbert.models.scoring import score_lists
 from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
-from tfr_listbert.training.rankers import read_ranker
+from tfr_listbert.training.rankers import Ranker, read_ranker
 from tfr_listbert.training.run_folder import describe_other_lists
 
 RANKER = "ranker"
@@ -47,17 +48,18 @@ def evaluate_ranker(config: Config) -> None:
         InputError: if run, lists or judgements are missing or do not fit, or `evaluate.output` holds something else.
     """
     output = Path(config.evaluate.output or Path(config.train.run) / "evaluation" / config.evaluate.split)
+    lists = judge_as_configured(config, list(read_lists(config.data.lists, config.evaluate.split)))
+    ranker = read_ranker(config.train.run, config.evaluate.checkpoint)  # before a folder is made in that of the run
     with replace_folder(output, (RUN_FILE, "metrics.json", "per_query.csv"), "evaluate.output") as folder:
-        results = _evaluate(config, folder)
+        results = _evaluate(config, lists, ranker, folder)
     print(format_results(results))
     print(f"Wrote metrics.json, per_query.csv and {RUN_FILE} to {output}.")
 
 
-def _evaluate(config: Config, folder: Path) -> dict[str, Any]:
+def _evaluate(config: Config, lists: Sequence[RankedList], ranker: Ranker, folder: Path) -> dict[str, Any]:
     """Writes the three files to `folder` and returns what `metrics.json` holds."""
     settings = config.evaluate
-    lists = judge_as_configured(config, list(read_lists(config.data.lists, settings.split)))
-    ranked = relabel(_score_ranker(config, len(lists)), lists)
+    ranked = relabel(_score_ranker(config, ranker, len(lists)), lists)
     bm25 = build_bm25(config)
     scorers = build_baselines(bm25, lists)
     if "train" in list_splits(config.data.lists):
@@ -73,8 +75,7 @@ def _evaluate(config: Config, folder: Path) -> dict[str, Any]:
     return results
 
 
-def _score_ranker(config: Config, count: int) -> list[ScoredList]:
-    ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
+def _score_ranker(config: Config, ranker: Ranker, count: int) -> list[ScoredList]:
     dataset = build_dataset(config.data.lists, config.evaluate.split, ranker.batcher, config.evaluate.batch_lists)
     return list(tqdm.tqdm(score_lists(ranker.network, dataset), total=count, desc="score", unit="list", mininterval=2))
 
@@ -153,8 +154,6 @@ def format_trec(scored: Sequence[ScoredList]) -> list[str]:
     for one in scored:
         ranked = sorted(zip(one.scores.tolist(), one.document_ids, strict=True), reverse=True)  # ties as in trec_eval
         for rank, (score, document_id) in enumerate(ranked, start=1):
-            names = [
-                re.sub(r"[\s%]", lambda sign: f"%{ord(sign[0]):02X}", text) for text in (one.query_id, document_id)
-            ]
+            names = [re.sub(r"[\s%]", lambda sign: quote(sign[0]), text) for text in (one.query_id, document_id)]
             lines.append(f"{names[0]} Q0 {names[1]} {rank} {score:.9g} {RANKER}\n")
     return lines

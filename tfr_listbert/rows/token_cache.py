@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
+
+from tfr_listbert.folders import lock_folder, replace_folder
 
 KINDS = ("tokens", "query_tokens")
 """What `RowBatcher` makes of text: rows of documents, and rows of queries where these are apart."""
@@ -57,14 +56,10 @@ def open_token_cache(folder: str | Path, build: Callable[[], tf.data.Dataset]) -
     """
     folder = Path(folder)
     if not folder.is_dir():
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        partial.chmod(0o755)  # as of other folders, so that who may read the lists may read this
-        try:
-            _write_rows(partial, build())
-            with contextlib.suppress(OSError):  # another process was faster, and has written the same
-                os.rename(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with lock_folder(folder.parent):  # several runs of a comparison may begin at once
+            if not folder.is_dir():  # or else another process made it meanwhile
+                with replace_folder(folder, (), "train.cache_tokens") as partial:
+                    _write_rows(partial, build())
     return {kind: _open_store(folder, kind) for kind in KINDS if (folder / f"{kind}.ids").exists()}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from tfr_listbert.encoders.hugging_face import (
 from tfr_listbert.encoders.roberta import RobertaEncoder
 from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.encoders.weight_files import read_weights, write_weights
+from tfr_listbert.folders import replace_folder
 from tfr_listbert.models.masked_lm import MLMHead
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.byte_bpe import ByteBPE, write_byte_bpe
@@ -55,23 +55,11 @@ def import_hugging_face(config: Config) -> None:
     weights_path = source / config.hugging_face.weights
     weights = read_weights(weights_path)
     objects, taken = _build_objects(model, weights, str(weights_path))
-    beside = _make_beside(run)
-    write_byte_bpe(files, beside / "tokenizer", model.vocabulary_size)
-    tf.train.CheckpointManager(tf.train.Checkpoint(**objects), str(beside / "best"), max_to_keep=1).save(0)
-    write_config(_describe_run(config, model), beside / "config.yaml")
-    os.rename(beside, run)
+    with replace_folder(run, ("config.yaml",), "train.run") as folder:
+        write_byte_bpe(files, folder / "tokenizer", model.vocabulary_size)
+        tf.train.CheckpointManager(tf.train.Checkpoint(**objects), str(folder / "best"), max_to_keep=1).save(0)
+        write_config(_describe_run(config, model), folder / "config.yaml")
     print(_summarize(run, model, "mlm_head" in objects, sorted(set(weights) - taken)))
-
-
-def _make_beside(folder: Path) -> Path:
-    """Makes an empty folder beside `folder`, to be renamed when it is whole."""
-    beside = folder.with_name(f".{folder.name}.writing")
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        beside.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error}.") from None
-    return beside
 
 
 def _require_padding(tokenizer: ByteBPE, model: HuggingFaceRoberta, source: Path) -> None:
@@ -139,11 +127,10 @@ def export_hugging_face(config: Config) -> None:
     model = _describe_model(config, tokenizer)
     objects = _restore_best(run, model)
     content = build_hugging_face_config(model, tokenizer.bos_id, tokenizer.eos_id, "mlm_head" in objects)
-    beside = _make_beside(target)
-    (beside / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    write_weights(beside / "model.safetensors", list_weights(objects["encoder"], objects.get("mlm_head")))
-    _write_tokenizer_files(run / "tokenizer", model.shape.positions, beside)
-    os.rename(beside, target)
+    with replace_folder(target, (CONFIG_FILE,), "hugging_face.folder") as folder:
+        (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_weights(folder / "model.safetensors", list_weights(objects["encoder"], objects.get("mlm_head")))
+        _write_tokenizer_files(run / "tokenizer", model.shape.positions, folder)
     print(f"{target}: {content['architectures'][0]} of {run}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfr_listbert.config import TrainConfig
+from tfr_listbert.folders import lock_folder
 from tfr_listbert.schema import DivergedError, InputError
 from tfr_listbert.training.callbacks import Checkpointing, DivergenceCheck, Evaluation, ProgressBar, ScalarLog
 from tfr_listbert.training.checkpoints import Progress, RunCheckpoints
@@ -107,9 +109,16 @@ def train(task: Task, config: TrainConfig, run: Path, strategy: tf.distribute.St
         Where the run has ended.
 
     Raises:
-        InputError: if an assertion of the loss fails, as on labels that it does not take.
+        InputError: if an assertion of the loss fails, as on labels that it does not take, or another process trains
+            in the folder.
         DivergedError: when loss, gradient or validation scores are no longer numbers; it says where the run was.
     """
+    told = f"Another process is training in `train.run` {run}; wait for its end, or name another folder."
+    with lock_folder(run, told) if is_chief(strategy) else contextlib.nullcontext():
+        return _train(task, config, run, strategy)
+
+
+def _train(task: Task, config: TrainConfig, run: Path, strategy: tf.distribute.Strategy) -> Progress:
     with strategy.scope():
         model = TrainingModel(task.network, task.objective, config.seed, config.gradient_clip_norm)
         model.compile(optimizer=build_optimizer(config, task.steps))

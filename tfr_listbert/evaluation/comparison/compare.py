@@ -21,6 +21,7 @@ from tfr_listbert.evaluation.comparison.report import Findings, write_report
 from tfr_listbert.evaluation.comparison.results import Results, read_system, read_test_lists, score_baselines
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, write_tensorboard
+from tfr_listbert.folders import lock_folder
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.experiments.outcome import has_ended, read_end, read_outcome
 from tfr_listbert.training.experiments.processes import run_all
@@ -51,14 +52,21 @@ def compare_losses(config: Config) -> Results | None:
         What came out; None of a dry run.
 
     Raises:
-        InputError: if a loss, its options, lists or tokenizer are wrong; after the report, if the process of a run
-            failed, which the next call tries again.
+        InputError: if a loss, its options, lists or tokenizer are wrong, or another process is at it; after the
+            report, if the process of a run failed, which the next call tries again.
     """
     if config.compare.dry_run:
         print("Timing a few steps.", flush=True)
         with tempfile.TemporaryDirectory() as place:
             print(_estimate(config, _plan(config, place)))
         return None
+    output = Path(config.compare.output)
+    output.mkdir(parents=True, exist_ok=True)
+    with lock_folder(output, f"Another process is filling `compare.output` {output}; wait for its end."):
+        return _compare(config)
+
+
+def _compare(config: Config) -> Results:
     plan = _plan(config, config.compare.output)
     with _Progress(sum(count_runs(plan.rows, config.compare))) as progress:
         progress.run(plan.trials, config.compare.jobs)
