@@ -1,10 +1,16 @@
 """Configs: what is read, what is refused and in which words."""
 
+import ast
 import dataclasses
+import inspect
 
 import pytest
 
+import tfr_listbert.lists.readers  # noqa: F401  (registers the readers)
+from tfr_listbert import config as sections_module
 from tfr_listbert.config import Config, read_config, write_config
+from tfr_listbert.lists.readers.formats import CSVFormat
+from tfr_listbert.registry import READERS
 from tfr_listbert.schema import InputError
 
 
@@ -117,6 +123,28 @@ def test_a_missing_file_and_a_circle_of_bases_are_named(tmp_path):
 def test_a_bad_override_is_refused(tmp_path, override):
     with pytest.raises(InputError, match="override"):
         read_text(tmp_path, "train: {epochs: 1}", override)
+
+
+def list_settings(kind):
+    """Yields the class and name of each setting of a section, and of the sections in it, with the line behind it."""
+    (tree,) = ast.parse(inspect.getsource(kind)).body
+    for line, behind in zip(tree.body, [*tree.body[1:], None], strict=True):
+        if isinstance(line, ast.AnnAssign):
+            yield f"{kind.__name__}.{line.target.id}", behind
+
+
+def test_every_setting_says_what_it_means():
+    sections = [
+        value for _, value in inspect.getmembers(sections_module) if dataclasses.is_dataclass(value) and value != Config
+    ]
+    readers = [READERS.get(name, "data.reader") for name in READERS]
+    silent = [
+        name
+        for kind in (*sections, *readers, CSVFormat)
+        for name, behind in list_settings(kind)
+        if not (isinstance(behind, ast.Expr) and isinstance(behind.value.value, str))
+    ]
+    assert not silent
 
 
 def test_sections_are_frozen():

@@ -17,7 +17,9 @@ class ShopConfig:
     output: str = "runs/shop/export"
     """Folder for the files that a real shop would export."""
     seed: int = 1
+    """Decides products, queries and visitors."""
     products: int = 3000
+    """Products in the catalogue."""
     queries: int = 2000
     """Different queries in the training window."""
     test_queries: int = 400
@@ -67,7 +69,9 @@ class BM25Config:
     language: str = "english"
     """Language of the Snowball stemmer; `none` compares words as they are."""
     k1: float = 1.5
+    """How slowly a repeated word saturates."""
     b: float = 0.75
+    """How much long documents are held back, from 0 to 1."""
 
     def __post_init__(self) -> None:
         """Checks language and numbers."""
@@ -110,7 +114,9 @@ class DataConfig:
     shard_lists: int = 5000
     """Lists per shard."""
     split: SplitConfig = SplitConfig()
+    """See `SplitConfig`."""
     bm25: BM25Config = BM25Config()
+    """See `BM25Config`."""
 
     def __post_init__(self) -> None:
         """Checks sizes and names."""

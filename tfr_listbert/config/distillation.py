@@ -28,6 +28,7 @@ class TeacherConfig:
     shard_lists: int = 500
     """Lists per shard; a call that is killed goes on with the shard it was in."""
     batch_lists: int = 16
+    """Lists scored at a time."""
 
     def __post_init__(self) -> None:
         """Checks choices and counts."""
@@ -53,6 +54,7 @@ class DistilledLossConfig:
     name: str
     """Name of folder and row."""
     terms: tuple[LossTermConfig, ...]
+    """Its losses, added up with their weights."""
     learning_rates: tuple[float, ...] | None = None
     """Peak rates to try; `distill.learning_rates` when empty."""
 
@@ -71,6 +73,7 @@ class DistillConfig:
     output: str = "runs/students"
     """Folder of the students, in `<name>/<rate>`, and of the table."""
     losses: tuple[DistilledLossConfig, ...] = ()
+    """The students, one for each entry."""
     undistilled: str = "labels"
     """Name of the entry of `losses` that the others are held against: the student trained on labels alone."""
     learning_rates: tuple[float, ...] = (1e-3,)

@@ -24,6 +24,7 @@ class EvaluateConfig:
     """What is measured, and how."""
 
     split: str = "test"
+    """`test`, `validation` or `train`."""
     checkpoint: str | int = "best"
     """`best`, `last` for the newest checkpoint, or the step of one that the run keeps."""
     output: str | None = None
@@ -33,9 +34,11 @@ class EvaluateConfig:
     judgements: str | None = None
     """CSV file of `query`, `document_id`, `grade` whose grades replace the labels; unjudged documents get 0."""
     batch_lists: int = 32
+    """Lists scored at a time."""
     resamples: int = 10_000
     """Resamples of each randomization test and bootstrap."""
     seed: int = 1
+    """Decides the resamples."""
 
     def __post_init__(self) -> None:
         """Checks choices and counts."""
@@ -73,6 +76,7 @@ class CompareConfig:
     output: str = "runs/comparison"
     """Folder of the experiment: its runs, in `<loss>/<seed>`, and its report."""
     losses: tuple[ComparedLossConfig, ...] = ()
+    """The losses to compare, a row for each entry."""
     learning_rates: tuple[float, ...] = (3e-4, 1e-3)
     """Peak rates to try for each loss."""
     temperatures: tuple[float, ...] = ()

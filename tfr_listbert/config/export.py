@@ -16,6 +16,7 @@ class ExportConfig:
     output: str = "runs/export"
     """Folder under which `<name>/<version>/` is written."""
     name: str = "ranker"
+    """Name of the model at the server, and of its folder in `output`."""
     version: int | None = None
     """Version number; one above the newest when empty."""
     warmup_lists: tuple[int, ...] = (1, 10, 30, 100, 1000)
@@ -67,6 +68,7 @@ class VectorsConfig:
     shard_documents: int = 50_000
     """Vectors per shard."""
     batch_documents: int = 256
+    """Documents embedded at a time."""
     formats: tuple[str, ...] = ()
     """What else to write beside: `opensearch`, `elasticsearch` (bulk NDJSON and mapping) and `faiss` (an index)."""
     index: str = "products"

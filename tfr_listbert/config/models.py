@@ -17,13 +17,19 @@ class EncoderConfig:
     """`tiny`, `mini`, `listbert` or `base`; see `tfr_listbert/encoders/shapes.py`. When empty that of `initial`, or
     else `mini`."""
     layers: int | None = None
+    """Transformer layers; that of `size` when empty."""
     heads: int | None = None
+    """Attention heads; likewise."""
     width: int | None = None
+    """Width of the hidden states, a multiple of the heads; likewise."""
     inner_width: int | None = None
+    """Width inside the feed-forward part; likewise."""
     positions: int | None = None
     """Longest row in tokens."""
     dropout_rate: float = 0.1
+    """Fraction of the hidden states that dropout zeroes in training."""
     attention_dropout_rate: float = 0.1
+    """Fraction of the attention probabilities that dropout zeroes in training."""
     match_marks: bool = False
     """Whether tokens that query and document share are marked for the encoder, which then need not learn to compare
     words; beyond RoBERTa, and not for students, who see query and document apart."""

@@ -12,6 +12,7 @@ class FieldConfig:
     """How one text field enters the document's tokens."""
 
     name: str
+    """The field, one of `data.fields`."""
     tokens: int = 32
     """Budget: tokens of the field beyond it are cut."""
     template: str = "{}"

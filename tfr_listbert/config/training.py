@@ -17,6 +17,7 @@ class LossTermConfig:
     target: str = "teacher"
     """`teacher` (its scores, in `teacher.scores`) or `labels`."""
     weight: float = 1.0
+    """Factor of the loss in the sum."""
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Options of that loss."""
 
@@ -47,7 +48,9 @@ class TrainConfig:
     run: str = "runs/ranker"
     """Run folder."""
     seed: int = 1
+    """Decides initial weights, order of lists, dropout and noise."""
     epochs: int = 3
+    """Passes over the training lists."""
     batch_lists: int | None = 16
     """Lists per optimizer step, over all replicas and micro-batches; empty where `batch_tokens` is set."""
     batch_tokens: int | None = None
@@ -67,6 +70,7 @@ class TrainConfig:
     warmup_rate: float = 0.1
     """Fraction of all steps over which the rate rises from 0; post-norm encoders do not learn without."""
     weight_decay: float = 0.01
+    """AdamW's decay of weights, not of biases and norms."""
     gradient_clip_norm: float = 1.0
     """Largest norm of the whole gradient."""
     evaluate_steps: int | None = None
@@ -142,7 +146,9 @@ class PretrainConfig:
     mask_rate: float = 0.15
     """Fraction of tokens to predict; of these `random_rate` become another token, `kept_rate` stay, others `<mask>`."""
     random_rate: float = 0.1
+    """Fraction of the masked tokens that become a random token."""
     kept_rate: float = 0.1
+    """Fraction of the masked tokens that stay as they are."""
     whole_word: bool = False
     """Whether all tokens of a word are to predict, or none."""
 

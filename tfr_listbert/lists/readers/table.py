@@ -27,6 +27,7 @@ class TableReader:
     them also `query_id`, `weight`, `position`, and `split` for `data.split.by: given`. A name that is not given
     stands for the column of the same name."""
     csv: CSVFormat = CSVFormat()
+    """How CSV files are written."""
     memory_gigabytes: float = MEMORY_GIGABYTES
     """Memory of the database; what does not fit is spilled to disk."""
 
