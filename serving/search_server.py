@@ -25,10 +25,13 @@ from listening import AnnouncingServer, listen
 from remote.errors import RankingError
 from remote.ranking import RankingClient
 from search_service.app import build_search_app
-from search_service.engine import Engine, MemoryEngine, read_products
+from search_service.engine import Engine, MemoryEngine
 from search_service.impressions import ImpressionLog
 from search_service.open_search import OpenSearchEngine
 from search_service.service import SearchService
+
+from tfr_listbert.lists.catalogue import read_catalogue
+from tfr_listbert.schema import DOCUMENT_ID
 
 PAGE = Path(__file__).parent / "demo" / "index.html"
 
@@ -60,7 +63,9 @@ def _open_engine(settings: argparse.Namespace) -> tuple[Engine, str]:
         if "://" not in url or not index:
             raise ValueError(f"--open-search must read URL/INDEX, got {settings.open_search!r}.")
         return OpenSearchEngine(url, index, fields), f"the index {index}"
-    products = read_products(settings.catalogue, fields, features, settings.id_column)
+    columns = {DOCUMENT_ID: settings.id_column}
+    found = read_catalogue(settings.catalogue, columns, fields, features, settings=("--catalogue", "--catalogue"))
+    products = [{DOCUMENT_ID: one.document_id, **one.fields, **one.features} for one in found]
     return MemoryEngine(products, fields, settings.language), f"{len(products)} products"
 
 
@@ -71,12 +76,12 @@ def _split_names(names: str) -> list[str]:
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     engine = parser.add_mutually_exclusive_group(required=True)
-    engine.add_argument("--catalogue", help="CSV of the products, gzipped if it ends in .gz")
+    engine.add_argument("--catalogue", help="products: CSV, JSONL or Parquet, gzipped if it ends in .gz")
     engine.add_argument("--open-search", metavar="URL/INDEX", help="index of the products")
-    parser.add_argument("--id-column", default="document_id", help="column of the CSV that names a product")
+    parser.add_argument("--id-column", default="document_id", help="column of the catalogue that names a product")
     parser.add_argument("--fields", default="title", help="text columns or fields to search in, by comma")
-    parser.add_argument("--language", default="english", help="of the stemmer that finds products in a CSV; or none")
-    parser.add_argument("--features", default="", help="columns of numbers in the CSV, by comma")
+    parser.add_argument("--language", default="english", help="of the stemmer that finds them; or none")
+    parser.add_argument("--features", default="", help="columns of numbers in the catalogue, by comma")
     parser.add_argument("--ranker", action="append", default=[], metavar="NAME=URL/MODEL[@VERSION|@LABEL]")
     parser.add_argument("--deadline-milliseconds", type=float, default=100.0, help="longest wait for a ranker")
     parser.add_argument("--candidates", type=int, default=100, help="products that are ranked")

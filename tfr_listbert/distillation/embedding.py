@@ -88,7 +88,7 @@ def _read_documents(config: Config, fields: Sequence[str]) -> Iterator[Document]
     if settings.catalogue is None:
         return iter(read_listed_documents(config.data.lists, fields))
     csv_format = build_dataclass(CSVFormat, settings.csv, "vectors.csv")
-    return read_catalogue(settings.catalogue, settings.columns, fields, csv_format)
+    return read_catalogue(settings.catalogue, settings.columns, fields, csv_format=csv_format)
 
 
 def _read_before(folder: str) -> StoredVectors | None:

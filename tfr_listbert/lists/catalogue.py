@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,29 +18,38 @@ from tfr_listbert.schema import DOCUMENT_ID, Document, InputError
 
 
 def read_catalogue(
-    pattern: str, columns: Mapping[str, str], fields: Sequence[str], csv_format: CSVFormat = PLAIN_CSV
+    pattern: str,
+    columns: Mapping[str, str],
+    fields: Sequence[str],
+    features: Sequence[str] = (),
+    csv_format: CSVFormat = PLAIN_CSV,
+    settings: tuple[str, str] = ("vectors.catalogue", "vectors.columns"),
 ) -> Iterator[Document]:
     """Yields the products in a catalogue's files by their ids.
 
     Args:
         pattern: path or glob of CSV, JSONL or Parquet files, gzipped or not.
-        columns: column by name, `document_id` and fields; of the same name where left out.
+        columns: column by name, `document_id`, fields and features; of the same name where left out.
         fields: text fields to read.
+        features: numeric features to read, NaN where missing.
         csv_format: how CSV files are written.
+        settings: those that name files and columns, for messages.
 
     Raises:
         InputError: if files or columns are missing, or any row has no id, the id of another row, or cannot be read.
     """
     with tempfile.TemporaryDirectory() as scratch, Rejections(Path(scratch) / "rejected.csv") as rejections:
-        request = ReadRequest(tuple(fields), (), frozenset(), "query", None, Path(scratch), rejections)
+        request = ReadRequest(tuple(fields), tuple(features), frozenset(), "query", None, Path(scratch), rejections)
         with Database(Path(scratch) / "database") as database:
-            source = open_source(pattern, "vectors.catalogue", csv_format)
+            source = open_source(pattern, settings[0], csv_format)
             wanted = {DOCUMENT_ID: True, **request.document_columns}
-            mapped = map_columns(source, database, wanted, columns, "vectors.columns")
+            mapped = map_columns(source, database, wanted, columns, settings[1])
             load_documents(request, database, source, mapped, [DOCUMENT_ID])
-            names = ", ".join(quote_name(name) for name in (DOCUMENT_ID, *fields))
-            for document_id, *texts in database.read_rows(f"SELECT {names} FROM documents ORDER BY document_id"):
-                yield Document(document_id, dict(zip(fields, texts, strict=True)), 0.0)
+            names = ", ".join(quote_name(name) for name in (DOCUMENT_ID, *fields, *features))
+            for document_id, *values in database.read_rows(f"SELECT {names} FROM documents ORDER BY document_id"):
+                numbers = (math.nan if value is None else value for value in values[len(fields) :])
+                texts = dict(zip(fields, values[: len(fields)], strict=True))
+                yield Document(document_id, texts, 0.0, dict(zip(features, numbers, strict=True)))
 
 
 def read_listed_documents(folder: str | Path, fields: Sequence[str]) -> list[Document]:

@@ -4,7 +4,6 @@ import asyncio
 import collections
 import concurrent.futures
 import csv
-import gzip
 import json
 import threading
 import time
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 from serving.search_service.app import build_search_app
-from serving.search_service.engine import MemoryEngine, read_products
+from serving.search_service.engine import MemoryEngine
 from serving.search_service.impressions import ImpressionLog
 from serving.search_service.service import SearchService
 from tfr_listbert.lists.readers.clicks import ClicksReader
@@ -105,12 +104,6 @@ def test_no_search_is_lost_from_the_counts():
         list(pool.map(lambda _: service.search("dress", ""), range(16)))
     service.close()
     assert service.counts["engine_only"] == 16
-
-
-def test_a_product_that_the_catalogue_has_twice_is_shown_once():
-    engine = MemoryEngine([*PRODUCTS, {"document_id": "a", "title": "green dress"}], ["title"])
-    assert [one["title"] for one in engine.retrieve("dress", 9)] == ["green dress", "red dress long"]
-    assert engine.retrieve("sofa", 9) == []
 
 
 def test_search_without_ranker_or_products_asks_none(search):
@@ -241,34 +234,3 @@ def test_log_of_a_killed_service_is_gone_on_with_in_a_row_of_its_own(tmp_path):
         lines = path.read_text().splitlines()
         assert lines[0] == "time,query,document_id,position,impressions,clicks"
         assert lines[-1].endswith(",red hat,1,1,1,0")
-
-
-def test_products_are_read_with_missing_numbers(tmp_path):
-    (tmp_path / "products.csv").write_text("document_id,title,price\n1,hat,\n2,coat,3.5\n")
-    first, second = read_products(tmp_path / "products.csv", ["title"], ["price"])
-    assert first["price"] != first["price"] and second == {"document_id": "2", "title": "coat", "price": 3.5}
-    renamed = read_products(tmp_path / "products.csv", ["title"], id_column="title")
-    assert [one["document_id"] for one in renamed] == ["hat", "coat"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("id,price\n1,2\n", "has no column 'document_id'; it has id, price"),
-        ("document_id\n1\n", "has no column 'price'"),
-        ("document_id,price,titel\n1,2,hat\n", "has no column 'title'"),
-        ("document_id,price\n1,\n2,n/a\n", "product 2, price must be a number, got 'n/a'"),
-        ("document_id,price\n1,inf\n", "product 1, price must be a number, got inf"),
-        (f"document_id,price\n{'1' * 200_000},2\n", "cannot be read: field larger than"),
-    ],
-)
-def test_catalogue_that_is_none_is_told_why(tmp_path, text, message):
-    (tmp_path / "products.csv").write_text(text)
-    with pytest.raises(ValueError, match=f"products.csv.*{message}"):
-        read_products(tmp_path / "products.csv", ["title"] if "titel" in text else [], ["price"])
-
-
-def test_cut_catalogue_is_told(tmp_path):
-    (tmp_path / "products.csv.gz").write_bytes(gzip.compress(b"document_id\n" + bytes(range(48, 58)) * 99)[:-9])
-    with pytest.raises(ValueError, match="products.csv.gz cannot be read: Compressed file ended"):
-        read_products(tmp_path / "products.csv.gz", [])
