@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -100,12 +101,8 @@ def test_the_lines_to_change_are_those_of_the_config():
 
 def list_own_steps():
     """Returns the README's commands for a log of one's own, the simulated shop's files in its place."""
-    lines = [
-        line
-        for block in list_blocks("bash")
-        for line in block.splitlines()
-        if re.search("(/|pretrain_)my_shop.yaml", line)
-    ]
+    (block,) = [block for block in list_blocks("bash") if "pretrain_my_shop.yaml" in block]
+    lines = [line for line in block.splitlines() if "my_shop.yaml" in line]
     steps = [[*line.split(" #")[0].split(), *SHOP_EXPORTS, *TINY] for line in lines]
     scripts = ["prepare_data", "train_tokenizer", "pretrain", "train", "evaluate", "export"]
     assert [Path(step[1]).stem for step in steps] == scripts
@@ -127,11 +124,29 @@ def test_lists_of_a_log_of_ones_own_are_prepared_and_the_steps_behind_are_unders
     assert list((folder / "runs/my_shop/lists").glob("train-*.tfrecord"))
 
 
-@pytest.mark.soak
-def test_the_steps_from_a_log_of_ones_own_to_a_served_ranker_run(finished, environment):
+@pytest.fixture(scope="module")
+def own_ranker(finished, environment):
+    """The folder in which the steps for a log of one's own have run."""
     folder, _ = finished
     run_steps(list_own_steps(), folder, environment)
-    assert (folder / "runs/my_shop/served/my_ranker/1/saved_model.pb").exists()
+    return folder
+
+
+@pytest.mark.soak
+def test_the_steps_from_a_log_of_ones_own_to_a_served_ranker_run(own_ranker):
+    assert (own_ranker / "runs/my_shop/served/my_ranker/1/saved_model.pb").exists()
+
+
+@pytest.mark.soak
+def test_the_ranker_of_another_month_is_the_second_version(own_ranker, environment):
+    (block,) = [block for block in list_blocks("bash") if "ranker_2" in block]
+    moved = ["data.options.train_window=[2024-05-13, 2024-05-17]", "data.options.test_window=[2024-05-17, 2024-05-20]"]
+    settings = " ".join(map(shlex.quote, [*SHOP_EXPORTS, *TINY, *moved, "data.options.min_impressions=5"]))
+    script = block.replace("my_shop.yaml", f"my_shop.yaml {settings}").replace("; done", " || exit 1; done")
+    command = ["bash", "-ec", script]
+    done = subprocess.run(command, cwd=own_ranker, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (own_ranker / "runs/my_shop/served/my_ranker/2/saved_model.pb").exists()
 
 
 STUDENTS = [  # fewer of them, for the time

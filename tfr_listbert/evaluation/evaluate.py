@@ -81,11 +81,24 @@ def _score_ranker(config: Config, ranker: Ranker, count: int) -> list[ScoredList
 
 
 def _compare(config: Config, per_list: Mapping[str, PerList], slices: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    results: dict[str, Any] = {"split": config.evaluate.split, "run": config.train.run, "slices": {}}
+    results: dict[str, Any] = {
+        "split": config.evaluate.split,
+        "run": config.train.run,
+        "grades": _describe_grades(config),
+        "slices": {},
+    }
     for name, chosen in slices.items():
         own = {system: {key: values[chosen] for key, values in table.items()} for system, table in per_list.items()}
         results["slices"][name] = {system: _measure(config, table, own[RANKER]) for system, table in own.items()}
     return results
+
+
+def _describe_grades(config: Config) -> str:
+    if config.evaluate.judgements:
+        return f"Grades: {config.evaluate.judgements}."
+    if config.data.reader == "clicks":
+        return "Grades: clicks, of which what the shop showed on top gets more than its share, and so does `shown`."
+    return ""
 
 
 def _measure(config: Config, table: PerList, ranker: PerList) -> dict[str, Any]:
@@ -118,7 +131,7 @@ def format_results(results: Mapping[str, Any]) -> str:
         for name, row in results["slices"].get("all", {}).items()
         if name != RANKER and row["ranker_difference"] < 0 and row["ranker_p"] < LEVEL
     ]
-    return "\n".join([*lines, *filter(None, [results.get("warning")])])
+    return "\n".join([*lines, *filter(None, [results.get("grades"), results.get("warning")])])
 
 
 def _write_results(
