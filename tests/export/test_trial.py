@@ -4,7 +4,7 @@ import pytest
 
 from tfr_listbert.export import trial
 from tfr_listbert.export.requests import RequestBuilder, ServedRequest
-from tfr_listbert.export.trial import Trial, require_answers, run_trial
+from tfr_listbert.export.trial import TrialAnswers, require_answers, run_trial
 from tfr_listbert.schema import Document, InputError, RankedList
 
 BUILDER = RequestBuilder(("title", "brand"), ("price", "rating"))
@@ -20,9 +20,9 @@ def test_request_that_is_refused_is_told():
     request = ServedRequest("rank: warm-up 10", "rank", {})
     answers = [{"error": "INTERNAL", "message": "of another"}, {"error": "INTERNAL", "message": "no kernel."}]
     with pytest.raises(InputError, match=r"refuses rank: warm-up 10: no kernel\. Nothing was exported"):
-        require_answers([request], Trial(answers, [], 0))
-    require_answers([request], Trial([answers[0], {"outputs": {}}], [], 0))
-    require_answers([], Trial(answers, [], 0))  # without any warm-up all answers are of others
+        require_answers([request], TrialAnswers(answers, [], 0))
+    require_answers([request], TrialAnswers([answers[0], {"outputs": {}}], [], 0))
+    require_answers([], TrialAnswers(answers, [], 0))  # without any warm-up all answers are of others
 
 
 def test_every_signature_scores_a_list_alike(reloaded):

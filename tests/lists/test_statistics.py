@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tfr_listbert.lists.statistics import Distribution, FeatureStatistics, SplitStatistics, format_summary
+from tfr_listbert.lists.statistics import Distribution, FeatureSummary, SplitStatistics, format_summary
 from tfr_listbert.schema import Document, RankedList
 
 LISTS = [
@@ -43,7 +43,7 @@ def test_a_distribution_knows_its_percentiles():
 
 
 def test_a_feature_knows_how_often_it_is_missing():
-    statistics = FeatureStatistics()
+    statistics = FeatureSummary()
     for value in (1.0, math.nan, 4.0):
         statistics.add(value)
     assert statistics.describe() == {"missing": 1, "mean": 2.5, "min": 1.0, "max": 4.0}

@@ -28,7 +28,7 @@ from tfr_listbert.export.requests import SAMPLE_LISTS, RequestBuilder, ServedReq
 from tfr_listbert.export.signatures import TEXT_SIGNATURES
 from tfr_listbert.export.stored_order import check_stored_order
 from tfr_listbert.export.text_model import TextModel
-from tfr_listbert.export.trial import Trial, require_answers, run_trial
+from tfr_listbert.export.trial import TrialAnswers, require_answers, run_trial
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write_warmup_file
 from tfr_listbert.folders import lock_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
@@ -255,7 +255,7 @@ def _require_served(ops: frozenset[str], functions: list[FunctionDef]) -> None:
         raise InputError(f"TensorFlow Serving does not compile with XLA on a CPU, as these do: {', '.join(compiled)}.")
 
 
-def measure_score_difference(ranker: TextModel, requests: Sequence[ServedRequest], trial: Trial) -> float:
+def measure_score_difference(ranker: TextModel, requests: Sequence[ServedRequest], trial: TrialAnswers) -> float:
     """Returns the largest difference between the scores of a trial's first answers and of `ranker` in memory.
 
     Raises:

@@ -18,7 +18,7 @@ TRIAL_SECONDS = 900
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
+class TrialAnswers:
     """What a fresh process found.
 
     Attributes:
@@ -32,7 +32,7 @@ class Trial:
     mebibytes: int
 
 
-def run_trial(folder: Path, requests: Sequence[ServedRequest], timed: Sequence[ServedRequest]) -> Trial:
+def run_trial(folder: Path, requests: Sequence[ServedRequest], timed: Sequence[ServedRequest]) -> TrialAnswers:
     """Loads the SavedModel in `folder` in a fresh process, asks it all `requests`, and times `timed`.
 
     Raises:
@@ -56,10 +56,10 @@ def run_trial(folder: Path, requests: Sequence[ServedRequest], timed: Sequence[S
                 "Shorter lists in `export.warmup_lists` make the trial shorter."
             )
             raise InputError(message) from None
-        return Trial(**json.loads(answered.read_text()))
+        return TrialAnswers(**json.loads(answered.read_text()))
 
 
-def require_answers(requests: Sequence[ServedRequest], trial: Trial) -> None:
+def require_answers(requests: Sequence[ServedRequest], trial: TrialAnswers) -> None:
     """Checks that none of `requests`, the last ones of the trial, was refused.
 
     Raises:

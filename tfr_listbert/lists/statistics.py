@@ -58,7 +58,7 @@ class Distribution:
         return ordered[-1]
 
 
-class FeatureStatistics:
+class FeatureSummary:
     """A numeric feature: how often it is missing, its mean and range."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class SplitStatistics:
         self._lists = {"lists": 0, "without_relevant_document": 0, "with_equal_labels": 0}
         self._documents, self._words, self._bytes = Distribution(), Distribution(), Distribution()
         self._labels: collections.Counter[float] = collections.Counter()
-        self._features = {name: FeatureStatistics() for name in features}
+        self._features = {name: FeatureSummary() for name in features}
         self._queries = {0: QuerySet(), 1: QuerySet()}
         self._searches = {0: 0, 1: 0}
         self._rows = 0
