@@ -63,9 +63,10 @@ Why goals are missed: they were set where the peak was 142 GFLOP/s. The faster t
 what is no product: passes over memory for GELU, norms, softmax, dropout and their gradients (`python -m
 benchmarks.step_profile` shows them). In use: query, key and value in one product, rows of all widths in one product,
 gradients written by hand, stateless dropout, the last layer for first tokens alone. Tried without gain: more widths,
-several rows packed to a sequence, other settings of threads and oneDNN (`python -m benchmarks.threads`), TensorFlow's
-graph rewriter, an optimizer compiled by XLA. Passes compiled by XLA made a step 7 % faster, once it had compiled them
-anew for each number of tokens: 9 s of the first 60 steps, with numbers rounded up to some twenty."""
+several rows packed to a sequence, the feed-forward part in pieces that fit the cache, other settings of threads and
+oneDNN (`python -m benchmarks.threads`), TensorFlow's graph rewriter, an optimizer compiled by XLA. Passes compiled by
+XLA made a step 7 % faster, once it had compiled them anew for each number of tokens: 9 s of the first 60 steps, with
+numbers rounded up to some twenty."""
 
 Trainer = Callable[[float], dict[str, float]]
 """Trains for so many seconds; says how many `pairs` in how many `seconds`."""
