@@ -105,6 +105,4 @@ class RESTModel:
 
 
 def _build_stranger_error(url: str, answer: Mapping[str, Any]) -> RankingError:
-    return RankingError(
-        f"{url} is not answered as by TensorFlow Serving, but with {json.dumps(answer)[:200]}: see --url."
-    )
+    return RankingError(f"{url} is not answered as by TensorFlow Serving, but with {json.dumps(answer)[:200]}")

@@ -97,7 +97,7 @@ def _describe_grades(config: Config) -> str:
     if config.evaluate.judgements:
         return f"Grades: {config.evaluate.judgements}."
     if config.data.reader == "clicks":
-        return "Grades: clicks, of which what the shop showed on top gets more than its share, and so does `shown`."
+        return "Grades: clicks, which favour what the shop showed on top (`shown`)."
     return ""
 
 

@@ -117,10 +117,10 @@ def load_source(
     windows = [parse_window("", source.window, f"{setting}.window")] if source.window else []
     used = f"SELECT *, _split IS NOT NULL AS is_used FROM ({check([], keeps_rejects=True)})"
     _sum_texts(database, used, text, columns, f"reading {source.path}")
-    rows, outside = database.read_row(
-        "SELECT sum(rows), coalesce(sum(rows) FILTER (reason IS NULL AND text IS NULL), 0) FROM summed"
+    used, outside = database.read_row(
+        "SELECT count(*) FILTER (text IS NOT NULL), count(*) FILTER (reason IS NULL AND text IS NULL) FROM summed"
     )
-    if outside and outside == rows:
+    if outside and not used:
         raise InputError(f"`{setting}.window` {list(source.window)} has no row of {source.path}.")
     report_summed(request, database, files, columns, check)
     database.run(

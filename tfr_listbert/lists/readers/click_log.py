@@ -100,7 +100,7 @@ def _fold_queries(request: ReadRequest, database: Database, shown: str) -> str:
     counted = f"SELECT split, query, sum(impressions) AS n FROM ({shown}) GROUP BY ALL"
     common = "first_value(query) OVER (PARTITION BY split, fold_query(query) ORDER BY n DESC, query)"
     database.run(f"CREATE TABLE spelling AS SELECT split, query, {common} AS common FROM ({counted})")
-    spellings, queries = database.read_row("SELECT count(DISTINCT query), count(DISTINCT common) FROM spelling")
+    spellings, queries = database.read_row("SELECT count(*), count(DISTINCT (split, common)) FROM spelling")
     if spellings > queries:
         request.notes.append(f"{spellings:,} spellings (case, white space) of {queries:,} queries")
     return f"SELECT summed.* REPLACE (common AS query) FROM ({shown}) AS summed JOIN spelling USING (split, query)"
