@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import math
 import os
 import random
 import shutil
@@ -125,7 +126,8 @@ def build_export_config(folder: Path) -> Config:
 def build_text_list(number: int) -> RankedList:
     """Returns a list of 2 to 5 of the texts, one of which is relevant."""
     documents = tuple(
-        Document(f"d{i}", {"title": text}, float(i == number % 5), {"price": i + 1.0}) for i, text in enumerate(TEXTS)
+        Document(f"d{i}", {"title": text, "brand": ""}, float(i == number % 5), {"price": i + 1.0, "rating": math.nan})
+        for i, text in enumerate(TEXTS)
     )
     return RankedList(f"q{number}", TEXTS[number % 5].split()[0], documents[: 2 + number % 4])
 

@@ -9,6 +9,7 @@ from tfr_listbert.export import gate
 from tfr_listbert.export.difference import score_request
 from tfr_listbert.export.gate import decide_stable, read_gate_lists, score_with_version
 from tfr_listbert.export.requests import RequestBuilder
+from tfr_listbert.schema import InputError
 
 
 @pytest.fixture
@@ -66,6 +67,26 @@ def test_version_that_cannot_be_compared_is_not_stable(run_config, exported, tmp
     decision = decide_stable(dataclasses.replace(run_config, data=data), exported, exported)
     assert not decision.is_stable and "holds no test lists" in decision.reason
     assert decision.measured is None
+
+
+def test_a_version_that_reads_what_the_lists_lack_is_not_measured_without_it(run_config, exported, monkeypatch):
+    def strip(ranked_list):
+        documents = (dataclasses.replace(one, features={"price": 1.0}) for one in ranked_list.documents)
+        return dataclasses.replace(ranked_list, documents=tuple(documents))
+
+    lists = list(map(strip, read_gate_lists(run_config)))
+    with pytest.raises(InputError, match="it reads rating, which they do not hold"):
+        score_with_version(exported, lists)
+    monkeypatch.setattr(gate, "read_gate_lists", lambda config: lists)
+    new = exported.with_name("new")
+    monkeypatch.setattr(gate, "_measure", measure_all_but(new, gate._measure))
+    decision = decide_stable(run_config, new, exported)
+    assert not decision.is_stable
+    assert "Version 1 cannot be asked about the same lists: it reads rating" in decision.reason
+
+
+def measure_all_but(new, measure):
+    return lambda folder, *others: np.array(GOOD) if folder == new else measure(folder, *others)
 
 
 def test_judgements_replace_the_labels_as_in_the_evaluation(run_config, tmp_path):

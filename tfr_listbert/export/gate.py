@@ -17,7 +17,7 @@ from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.signatures import PROTO_SIGNATURE
 from tfr_listbert.lists.elwc import build_elwc, list_splits, read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics
-from tfr_listbert.schema import RankedList
+from tfr_listbert.schema import QUERY, InputError, RankedList
 
 GATE_METRIC = "ndcg_10"
 
@@ -74,7 +74,7 @@ def decide_stable(config: Config, folder: Path, stable: Path | None) -> Decision
         return _refuse(config, f"It cannot be compared with version {stable.name}: {missing}.", measured)
     try:
         current = _measure(stable, lists, config)
-    except (OSError, tf.errors.OpError) as error:
+    except (OSError, tf.errors.OpError, InputError) as error:
         return _refuse(config, f"Version {stable.name} cannot be asked about the same lists: {error}", measured)
     p_value = paired_randomization_test(values, current, config.evaluate.resamples, config.evaluate.seed)
     difference = float(np.mean(values - current))
@@ -96,9 +96,16 @@ def read_gate_lists(config: Config) -> Sequence[RankedList]:
 
 
 def score_with_version(folder: Path, lists: Sequence[RankedList]) -> list[ScoredList]:
-    """Returns lists with the scores of an exported version, as its signature for serialized lists gives them."""
+    """Returns lists with the scores of an exported version, as its signature for serialized lists gives them.
+
+    Raises:
+        InputError: if no list has a field or feature that the version reads; it would be scored as if all were missing.
+    """
     scored = []
+    known = {name for one in lists for document in one.documents for name in (*document.fields, *document.features)}
     with ReloadedModel(folder) as model:
+        if lacking := sorted(set(model.list_inputs("rank")) - known - {QUERY}):
+            raise InputError(f"it reads {', '.join(lacking)}, which they do not hold.")
         for start in range(0, len(lists), _BATCH_LISTS):
             batch = lists[start : start + _BATCH_LISTS]
             protos = [build_elwc(one).SerializeToString() for one in batch]
