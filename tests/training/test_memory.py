@@ -16,6 +16,17 @@ def plan(loss="softmax_loss", longest_list=100, **settings):
     return plan_memory(TrainConfig(**settings), SHAPE, 30, [build_loss(loss, {})], longest_list, 32)
 
 
+def test_the_peak_is_that_of_steps_or_of_scoring_validation_lists():
+    few, many = (
+        plan_memory(TrainConfig(batch_lists=1), SHAPE, 30, [], 10, 32, scored_documents=count) for count in (10, 10_000)
+    )
+    assert few.total == few.process + few.weights + few.activations
+    # Of each token 2 · (8 + 16) numbers.
+    assert many.total == few.process + few.weights + 10_000 * 32 * 4 * 48
+    bound = TrainConfig(batch_lists=1, max_tokens_in_memory=320)
+    assert plan_memory(bound, SHAPE, 30, [], 10, 32, scored_documents=10_000).scoring == 320 * 4 * 48
+
+
 def test_weights_are_counted_as_they_are():
     weights = RobertaEncoder(30, SHAPE).trainable_variables
     assert abs(count_weights(SHAPE, 30) - sum(int(tf.size(weight)) for weight in weights)) <= 3 * SHAPE.width

@@ -8,6 +8,7 @@ at a time.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from tfr_listbert.config import TrainConfig
@@ -32,28 +33,36 @@ class MemoryPlan:
         weights: weights, gradients and optimizer.
         activations: of the encoder.
         loss: its pairs of documents.
+        scoring: activations while validation lists are scored, when no step's are there.
     """
 
     process: int
     weights: int
     activations: int
     loss: int
+    scoring: int = 0
 
     @property
     def total(self) -> int:
-        """The sum, in bytes: that of the whole process, but for buffers of lists that are read ahead."""
-        return self.process + self.weights + self.activations + self.loss
+        """The peak, in bytes: that of the whole process, but for buffers of lists that are read ahead."""
+        return self.process + self.weights + max(self.activations + self.loss, self.scoring)
 
     def describe(self) -> str:
         """Returns the plan in words.
 
         >>> MemoryPlan(10**9, 10**8, 2 * 10**9, 0).describe()
         'Expected peak memory: 3.10 GB (TensorFlow 1.00, weights and optimizer 0.10, activations 2.00, loss 0.00).'
+        >>> MemoryPlan(10**9, 10**8, 2 * 10**9, 0, 3 * 10**9).describe()
+        'Expected peak memory: 4.10 GB (TensorFlow 1.00, weights and optimizer 0.10, validation lists 3.00; fewer at a
+        time: `evaluate.batch_lists`).'
         """
-        parts = (self.total, self.process, self.weights, self.activations, self.loss)
-        return "Expected peak memory: {} GB (TensorFlow {}, weights and optimizer {}, activations {}, loss {}).".format(
-            *(f"{part / 1e9:.2f}" for part in parts)
+        total, process, weights, activations, loss, scoring = (
+            f"{part / 1e9:.2f}" for part in (self.total, *dataclasses.astuple(self))
         )
+        most = f"activations {activations}, loss {loss}"
+        if self.scoring > self.activations + self.loss:
+            most = f"validation lists {scoring}; fewer at a time: `evaluate.batch_lists`"
+        return f"Expected peak memory: {total} GB (TensorFlow {process}, weights and optimizer {weights}, {most})."
 
 
 def plan_memory(
@@ -67,6 +76,7 @@ def plan_memory(
     encoders: int = 1,
     is_mean: bool = False,
     pairs: int | None = None,
+    scored_documents: int = 0,
 ) -> MemoryPlan:
     """Returns the peak memory of a training with a step whose lists are all as long as the longest, and their rows too.
 
@@ -82,6 +92,7 @@ def plan_memory(
         is_mean: whether the mean of all tokens is taken, for which the last layer is computed for each.
         pairs: most pairs of documents, padding included, in the lists of a step; of lists as long as the longest when
             empty.
+        scored_documents: most documents of a batch of validation lists.
     """
     list_tokens = longest_list * longest_row
     lists = settings.batch_lists or max(1, settings.batch_tokens // list_tokens)
@@ -95,7 +106,13 @@ def plan_memory(
         encoders * _WEIGHT_COPIES * _FLOAT_BYTES * count_weights(shape, vocabulary_size),
         queries + tokens * count_token_bytes(shape, longest_row, is_mean),
         sum(_FLOAT_BYTES * loss.pair_buffers * pairs for loss in losses),
+        min(scored_documents * longest_row, settings.max_tokens_in_memory or math.inf) * count_scoring_bytes(shape),
     )
+
+
+def count_scoring_bytes(shape: RobertaShape) -> int:
+    """Returns the bytes of activations for a token that is scored: two matrices of each of a layer's widths."""
+    return _FLOAT_BYTES * 2 * (shape.width + shape.inner_width)
 
 
 def count_weights(shape: RobertaShape, vocabulary_size: int) -> int:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config, TrainConfig
@@ -55,13 +56,13 @@ def train_ranker(config: Config) -> None:
     terms = build_terms(config.loss)
     batcher = build_batcher(config, read_configured_tokenizer(config))
     index = index_training_lists(config, batcher)
-    list_shards(config.data.lists, "validation", batcher.fields, batcher.read_features)  # raises before a run is begun
+    validation = index_lists(list_shards(config.data.lists, "validation", batcher.fields, batcher.features))
     wait_for_chief(config.train.run, strategy)
     profile = open_run(config, lambda: measure_training_rows(config, batcher))
     with strategy.scope():
         ranker = build_run_ranker(config, batcher, profile)
     objective = build_objective(terms, config.train.micro_batch_lists)
-    print(_plan_memory(config, ranker, profile, terms, index).describe())
+    print(_plan_memory(config, ranker, profile, terms, index, validation).describe())
     task = _build_task(config, index, ranker, objective, strategy)
     progress = train(task, config.train, Path(config.train.run), strategy)
     if is_chief(strategy):
@@ -110,7 +111,12 @@ def _teach(config: Config, batcher: RowBatcher) -> RowBatcher:
 
 
 def _plan_memory(
-    config: Config, ranker: Ranker, profile: RowProfile, terms: Sequence[LossTerm], index: ListIndex
+    config: Config,
+    ranker: Ranker,
+    profile: RowProfile,
+    terms: Sequence[LossTerm],
+    index: ListIndex,
+    validation: ListIndex,
 ) -> MemoryPlan:
     vocabulary_size = ranker.batcher.packer.tokenizer.vocabulary_size
     losses, longest = [term.loss for term in terms], (int(index.rows.max()), profile.widths[-1])
@@ -125,7 +131,11 @@ def _plan_memory(
     if config.train.batch_tokens is not None and config.train.micro_batch_lists is None:
         deal = StepDeal(index, build_order(config.train))  # steps of a few long lists and of many short ones
         pairs = max(len(own) * int(index.rows[own].max()) ** 2 for own in map(deal.choose, range(deal.epoch_steps)))
-    return plan_memory(config.train, shape, vocabulary_size, losses, *longest, **apart, pairs=pairs)
+    starts = range(0, len(validation), config.evaluate.batch_lists)
+    scored = int(np.add.reduceat(validation.rows, starts).max())
+    return plan_memory(
+        config.train, shape, vocabulary_size, losses, *longest, **apart, pairs=pairs, scored_documents=scored
+    )
 
 
 def _build_task(
