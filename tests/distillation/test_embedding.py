@@ -57,6 +57,13 @@ def test_only_what_has_changed_is_embedded_again(replace, student_config, tmp_pa
     np.testing.assert_allclose(now["new"], before["p1"], atol=1e-5)
 
 
+def test_a_product_without_text_has_no_vector_as_it_has_no_score_of_a_ranker(replace, student_config, tmp_path):
+    empty = dict.fromkeys(ROWS[0], "") | {"document_id": "empty"}
+    settings = write_catalogue(tmp_path / "products.jsonl", [*ROWS, empty])
+    done = embed_documents(replace(student_config, vectors=settings))
+    assert (done.encoded, done.empty) == (7, 1) and "empty" not in done.stored.read_ids()
+
+
 def test_half_precision_is_stored_and_another_precision_embeds_anew(replace, student_config, tmp_path):
     settings = write_catalogue(tmp_path / "products.jsonl", ROWS)
     whole = embed_documents(replace(student_config, vectors=settings)).stored.read_vectors()

@@ -51,9 +51,12 @@ def test_elasticsearch_is_told_to_keep_exact_floats(stored):
     assert field["listbert_vector"]["index_options"]["type"] == "hnsw"  # not int8_hnsw, the default of newer versions
 
 
-def test_ids_that_engines_refuse_are_refused(stored, tmp_path):
+def test_ids_that_engines_refuse_are_refused_and_not_deleted(stored, tmp_path, monkeypatch):
+    write_search_files(stored, "opensearch", "shop", ["é" * 300, "gone"], tmp_path / "first")
+    assert "é" not in (tmp_path / "first" / "removed-00000.ndjson").read_text()
+    monkeypatch.setattr(type(stored), "read_ids", lambda self: ["é" * 300])
     with pytest.raises(InputError, match="at most 512 bytes, got 600: 'éé"):
-        write_search_files(stored, "opensearch", "shop", ["é" * 300], tmp_path / "files")
+        write_search_files(stored, "opensearch", "shop", [], tmp_path / "files")
     assert not (tmp_path / "files").exists()
 
 

@@ -36,12 +36,14 @@ class Embedded:
         encoded: documents that were encoded.
         kept: documents whose vectors are those of before.
         removed: documents of before that are no more.
+        empty: documents without any text, which have no vector: to a ranker they are padding.
     """
 
     stored: StoredVectors
     encoded: int
     kept: int
     removed: int
+    empty: int
 
 
 def embed_documents(config: Config) -> Embedded:
@@ -64,21 +66,24 @@ def embed_documents(config: Config) -> Embedded:
     reuse = _Reuse(encoder, before if is_alike else None, settings.batch_documents)
     with replace_folder(settings.output, _NAMES, "vectors.output") as folder:
         writer = VectorWriter(folder, encoder.version, settings.dtype, encoder.vector_size)
-        progress = tqdm.tqdm(desc="embed", unit="document", mininterval=2)
+        progress, empty = tqdm.tqdm(desc="embed", unit="document", mininterval=2), 0
         while part := list(itertools.islice(documents, settings.shard_documents)):
-            writer.write(*reuse.embed(part))
+            full = [document for document in part if any(document.fields.values())]
+            empty += len(part) - len(full)
+            if full:
+                writer.write(*reuse.embed(full))
             progress.update(len(part))
         writer.close()
         stored = read_vectors(folder)
         if not stored.count:  # bulk files of none would delete all that the last ones have put into an index
-            raise InputError(f"`vectors.catalogue` {settings.catalogue} has no products; nothing is written.")
+            raise InputError(f"`vectors.catalogue` {settings.catalogue} has no products with text; nothing is written.")
         removed = sorted(set(before.read_ids()) - set(stored.read_ids())) if before else []
         _write_formats(config, stored, removed, encoder, queries)
-    embedded = Embedded(read_vectors(settings.output), reuse.encoded, reuse.kept, len(removed))
+    embedded = Embedded(read_vectors(settings.output), reuse.encoded, reuse.kept, len(removed), empty)
     print(
         f"{settings.output}: {stored.count} vectors of {stored.vector_size} {stored.dtype} numbers; {embedded.encoded} "
-        f"encoded, {embedded.kept} kept, {embedded.removed} removed. Student {config.train.run}, version "
-        f"{encoder.version}."
+        f"encoded, {embedded.kept} kept, {embedded.removed} removed, {empty} without text left out. Student "
+        f"{config.train.run}, version {encoder.version}."
     )
     return embedded
 

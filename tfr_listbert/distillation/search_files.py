@@ -64,7 +64,8 @@ def write_search_files(stored: StoredVectors, engine: str, index: str, removed: 
     Raises:
         InputError: for an id that the engines do not take.
     """
-    for document_id in (*stored.read_ids(), *removed):
+    removed = [document_id for document_id in removed if len(document_id.encode()) <= _ID_BYTES]  # no engine has others
+    for document_id in stored.read_ids():
         if len(document_id.encode()) > _ID_BYTES:
             raise InputError(
                 f"An id in {engine} must have at most {_ID_BYTES} bytes, got {len(document_id.encode())}: "
