@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import HTTP_STATUSES, RankingError, RefusedError
 from .rest_model import RESTModel
+
+LOGGER = logging.getLogger("serving.remote")
 
 GRPC_SCHEME = "grpc://"
 
@@ -86,6 +89,7 @@ class RankingClient:
         """
         self._model = open_model(url, model, version, label, timeout_seconds, retries)
         self._inputs: _Inputs | None = None
+        self._told: set[str] = set()
 
     def rank(self, query: str, documents: Sequence[Mapping[str, Any]]) -> list[RankedDocument]:
         """Returns the documents from the best to the worst; equal scores keep the order that was given.
@@ -104,6 +108,7 @@ class RankingClient:
             RankingError: if a document does not fit the model, or the server cannot be reached or answers an error.
         """
         inputs = self._read_inputs()
+        self._warn_of_absent(inputs, documents)
         try:
             outputs = self._model.predict("serving_default", _build_body(inputs, query, documents))
         except RefusedError as error:
@@ -118,6 +123,13 @@ class RankingClient:
         if len(scores) < len(documents):
             raise RankingError(f"the server answered {len(scores)} scores for {len(documents)} documents.")
         return scores[: len(documents)]  # a server that batches pads a list to the longest one
+
+    def _warn_of_absent(self, inputs: _Inputs, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Logs, once for each, which inputs of the model no document has."""
+        for name in (*inputs.fields, *inputs.features):
+            if documents and name not in self._told and not any(name in document for document in documents):
+                self._told.add(name)
+                LOGGER.warning("%s reads %r, which no document has: it ranks without.", self._model.place, name)
 
     def close(self) -> None:
         """Closes the connections."""

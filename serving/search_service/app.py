@@ -32,7 +32,8 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
     """Returns the application.
 
     - `GET /search?q=...&ranker=...` gives `products`, `outcome` and `milliseconds`, and logs what it showed unless
-      `log=0`; 503 with `error` if the engine fails; of a query 1,000 letters count;
+      `log=0`; without `ranker` as the engine orders them, 400 for one that is not there; 503 with `error` if the
+      engine fails; of a query 1,000 letters count;
     - `POST /click` with `query`, `document_id` and `position` as JSON of at most 10,000 bytes logs a click;
     - `GET /counts` gives the number of searches by outcome;
     - `GET /rankers` gives the names of the rankers;
@@ -40,9 +41,11 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
     """
 
     def search(request: Request) -> Response:
-        query = _fold_line(request.query_params.get("q", ""))
+        query, ranker = _fold_line(request.query_params.get("q", "")), request.query_params.get("ranker", "")
+        if ranker and ranker not in service.rankers:
+            return JSONResponse({"error": f"no ranker {ranker!r}; there are: {', '.join(service.rankers)}"}, 400)
         try:
-            answer = service.search(query, request.query_params.get("ranker", ""))
+            answer = service.search(query, ranker)
         except EngineError as error:
             return JSONResponse({"error": str(error)}, 503)
         if request.query_params.get("log") != "0" and answer.products:

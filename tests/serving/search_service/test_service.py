@@ -204,6 +204,11 @@ def test_a_log_that_cannot_be_written_stops_no_search(tmp_path, caplog):
     service.close()
 
 
+def test_a_ranker_that_is_not_there_is_refused(client):
+    answer = client.get("/search", params={"q": "dress", "ranker": "New"})
+    assert (answer.status_code, answer.json()) == (400, {"error": "no ranker 'New'; there are: new"})
+
+
 def test_page_rankers_and_counts_are_served(client):
     assert "<title>Search" in client.get("/").text
     assert client.get("/rankers").json() == ["new"]
