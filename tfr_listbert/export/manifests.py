@@ -104,6 +104,9 @@ def _build_deployment(name: str, label: str, mebibytes: int) -> dict[str, Any]:
     template = {
         "metadata": {"labels": {"app": label}},
         "spec": {
+            "shareProcessNamespace": True,  # a first process of its own would not hear that it is to end
+            "automountServiceAccountToken": False,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [_build_container(name, mebibytes)],
             "volumes": volumes,
             "terminationGracePeriodSeconds": 30,
@@ -127,7 +130,10 @@ def _build_container(name: str, mebibytes: int) -> dict[str, Any]:
         "name": "serving",
         "image": IMAGE,
         # It would start as many threads as the node has cores, and be throttled to its limit of a few
+        "command": ["tensorflow_model_server"],
         "args": [
+            f"--port={GRPC_PORT}",
+            f"--rest_api_port={REST_PORT}",
             *_FLAGS,
             f"--tensorflow_intra_op_parallelism={CORES}",
             f"--tensorflow_inter_op_parallelism={CORES}",
@@ -140,6 +146,7 @@ def _build_container(name: str, mebibytes: int) -> dict[str, Any]:
             {"name": "versions", "mountPath": f"{MODELS_FOLDER}/{name}", "subPath": name, "readOnly": True},
             {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
         ],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "resources": {
             "requests": {"cpu": "1", "memory": f"{memory}Mi"},
             "limits": {"cpu": str(CORES), "memory": f"{2 * memory}Mi"},
