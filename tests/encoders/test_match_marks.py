@@ -58,7 +58,7 @@ def test_letters_that_query_and_document_share_are_counted(query, document, of_q
     np.testing.assert_allclose(measured[own, 0], of_query, atol=1e-6)
     np.testing.assert_allclose(measured[other, 1], of_document, atol=1e-6)
     is_query, is_document = np.zeros(len(measured)), np.zeros(len(measured))
-    is_query[own], is_document[other] = 1, 1
+    is_query[own], is_document[other] = bool(document), 1  # a text alone, as in pre-training, is no query's
     np.testing.assert_array_equal(measured[:, 2:], np.stack([is_query, is_document], axis=1))
     assert not measured[is_query == 0, 0].any() and not measured[is_document == 0, 1].any()
 

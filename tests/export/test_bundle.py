@@ -17,7 +17,7 @@ from tfr_listbert.export.allowed_ops import CORE_OPS, TEXT_OPS
 from tfr_listbert.export.bundle import choose_version, export_ranker, read_ops, write_beside
 from tfr_listbert.export.gate import Decision
 from tfr_listbert.export.requests import RequestBuilder
-from tfr_listbert.export.trial import Trial
+from tfr_listbert.export.trial import TrialAnswers
 from tfr_listbert.folders import lock_folder
 from tfr_listbert.schema import Document, InputError, RankedList
 
@@ -164,7 +164,7 @@ def compare(text_ranker):
         scores = bundle.score_request(text_ranker, request)
         spoil(scores)
         answers = [{"outputs": {"scores": scores.tolist()}}]
-        return bundle.measure_score_difference(text_ranker, [request], Trial(answers, [], 0))
+        return bundle.measure_score_difference(text_ranker, [request], TrialAnswers(answers, [], 0))
 
     return call
 

@@ -52,10 +52,14 @@ def test_the_tokenizer_is_written_where_the_config_says(config, capsys):
 
 
 def test_the_tokenizer_of_a_run_is_not_replaced(config):
-    (Path(config.text.folder).parent / "config.yaml").touch()
+    beside = Path(config.text.folder).parent
+    (beside / "config.yaml").touch()
+    (beside / "best").mkdir()
     with pytest.raises(InputError, match=r"`text.folder` must not be the tokenizer of a run.*skip this step"):
         train_configured_tokenizer(config)
     assert not Path(config.text.folder).exists()
+    (beside / "best").rmdir()  # a config of the user's own
+    train_configured_tokenizer(config)
 
 
 def test_a_field_that_the_lists_lack_is_named(config):

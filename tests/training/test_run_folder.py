@@ -8,6 +8,7 @@ import pytest
 
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
+from tfr_listbert.training import rankers
 from tfr_listbert.training.contents import describe_start
 from tfr_listbert.training.rankers import read_configured_tokenizer, read_ranker
 from tfr_listbert.training.run_folder import describe_other_lists, list_fixed_sections, open_folder, open_run
@@ -104,6 +105,12 @@ def test_the_lowest_relevant_label_stays_where_it_decides_what_is_best(config, m
         return
     with pytest.raises(InputError, match=r"other settings: evaluate.relevant_from \(was 1.0, is 2.0\)"):
         open_run(other, lambda: PROFILE)
+
+
+def test_a_byte_level_bpe_keeps_case_and_a_config_that_says_otherwise_is_refused(config, monkeypatch):
+    monkeypatch.setattr(rankers, "read_description", lambda folder: {"kind": "sentencepiece"})  # as that of a BPE
+    with pytest.raises(InputError, match="`text.lowercase` must be False, as the tokenizer"):
+        read_configured_tokenizer(config)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ class LetterOverlap:
         """Returns `NAMES` for each token, [N·T, 4] float32, all between 0 and 1.
 
         Args:
-            tokens: [N, T] int32, rows `<s> query </s></s> document </s>`, padded; without a document all shares are 0.
+            tokens: [N, T] int32, rows `<s> query </s></s> document </s>`, padded; without a document all are 0.
         """
         is_query, is_document = (part[..., tf.newaxis] for part in split_parts(tokens, self._eos_id, self._pad_id))
         is_letter = tf.gather(self._counts, tokens)  # [N, T, letters]
@@ -110,7 +110,8 @@ class LetterOverlap:
         filled = tf.scatter_nd(own, tf.ones(tf.shape(codes)), [rows, 2 * _BUCKETS + 1])
         is_shared = tf.cast(tf.gather_nd(filled, other) > 0, tf.float32) * is_letter
         shares = tf.math.divide_no_nan(tf.reduce_sum(is_shared, axis=2), tf.reduce_sum(is_letter, axis=2))
-        of_query, of_document = (tf.cast(part[..., 0], tf.float32) for part in (is_query, is_document))
+        is_row = tf.reduce_any(is_document, axis=1, keepdims=True)  # and no text of pre-training
+        of_query, of_document = (tf.cast((part & is_row)[..., 0], tf.float32) for part in (is_query, is_document))
         measured = [shares * of_query, shares * of_document, of_query, of_document]
         return tf.reshape(tf.stack(measured, axis=2), [-1, len(self.NAMES)])
 

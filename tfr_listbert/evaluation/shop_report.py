@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,7 +90,9 @@ def format_report(report: Mapping[str, Any]) -> str:
         f"{'NDCG@10 on true grades':<32}{'test':>8}{'seen':>8}{'unseen':>8}",
     ]
     for ranker, values in report["ndcg_10"].items():
-        lines.append(f"{ranker:<32}" + "".join(f"{values[part]:>8.3f}" for part in ("test", "seen", "unseen")))
+        lines.append(
+            f"{ranker:<32}" + "".join(f"{values.get(part, math.nan):>8.3f}" for part in ("test", "seen", "unseen"))
+        )
     lines += ["", f"{'Click grades of training lists':<32}{'NDCG@10':>8}{'tau':>8}"]
     for grading, values in report["gradings"].items():
         lines.append(f"{grading:<32}{values['ndcg_10']:>8.3f}{values['kendall_tau']:>8.3f}")
@@ -161,7 +164,7 @@ def _compare_rankers(
     for name, scorer in rankers.items():
         values = compute_metrics(score_with(scorer, test))["ndcg_10"]
         parts = {"test": values, "seen": values[is_seen], "unseen": values[~is_seen]}
-        result[name] = {part: float(np.mean(of_part)) for part, of_part in parts.items()}
+        result[name] = {part: float(np.mean(of_part)) for part, of_part in parts.items() if len(of_part)}
     return result
 
 

@@ -61,7 +61,7 @@ def train_configured_tokenizer(config: Config) -> None:
         text.tokenizer,
     )
     beside = Path(text.folder).parent
-    is_of_run = (beside / "config.yaml").exists()
+    is_of_run = (beside / "config.yaml").exists() and ((beside / "best").exists() or (beside / "checkpoints").exists())
     rule = "must not be the tokenizer of a run, whose weights know its ids; skip this step, or name another folder"
     require(not is_of_run, "text.folder", rule, text.folder)
     beside.mkdir(parents=True, exist_ok=True)

@@ -98,7 +98,7 @@ def _summarize(run: Path, model: HuggingFaceRoberta, has_head: bool, left: Seque
     return (
         f"{run}: an encoder of {model.shape.layers} layers, width {model.shape.width} and {model.vocabulary_size} ids, "
         f"{'with' if has_head else 'without'} its masked-LM head. Weights left out: {', '.join(left) or 'none'}.\n"
-        f"To start a ranker from it:\n  text: {{tokenizer: byte_bpe, folder: {run}/tokenizer}}\n"
+        f"To start a ranker from it:\n  text: {{tokenizer: byte_bpe, lowercase: false, folder: {run}/tokenizer}}\n"
         f"  encoder: {{initial: {run}, {numbers}}}"
     )
 

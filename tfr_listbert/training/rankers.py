@@ -30,8 +30,9 @@ def read_configured_tokenizer(config: Config) -> tf.Module:
     """
     folder = config.text.folder
     tokenizer, description = read_tokenizer(folder), read_description(folder)
-    for name, key in (("tokenizer", "kind"), ("lowercase", "lowercase")):
-        own, found = getattr(config.text, name), description.get(key, getattr(config.text, name))
+    # A byte-level BPE keeps case, and does not say so
+    for name, found in (("tokenizer", description["kind"]), ("lowercase", description.get("lowercase", False))):
+        own = getattr(config.text, name)
         require(own == found, f"text.{name}", f"must be {found}, as the tokenizer in `text.folder` {folder} is", own)
     is_blind = config.encoder.match_marks and not getattr(tokenizer, "adds_space", True)
     rule = "must be false with a byte-level BPE without `add_prefix_space`: a query's first word equals none in a title"

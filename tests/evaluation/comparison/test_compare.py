@@ -133,6 +133,17 @@ def test_a_query_of_two_time_windows_is_tested_once_by_its_later_list(tiny_confi
     assert all((count == 1000) == (int(name.removeprefix("q")) >= 30) for name, count in counts.items())
 
 
+def test_a_query_that_a_log_spells_otherwise_in_another_window_is_tested_once(tiny_config, tmp_path):
+    for split, form in (("train", "Coat {}"), ("test", "coat {}")):
+        names = [form.format(number) for number in range(20)]
+        own = (dataclasses.replace(build_list(0), query_id=name, query=name) for name in names)
+        write_shards(own, tmp_path / "lists", split)
+    config = dataclasses.replace(tiny_config, data=dataclasses.replace(tiny_config.data, lists=str(tmp_path / "lists")))
+    folds = prepare_folds(with_compare(config, tmp_path / "out", folds=3), tmp_path / "out")
+    tested = sorted(one.query for fold in folds for one in read_lists(fold.lists, "test"))
+    assert tested == sorted(f"coat {number}" for number in range(20))
+
+
 def test_runs_of_data_that_have_changed_since_are_refused(tiny_config, tmp_path, ran):
     copies = {name: tmp_path / name for name in ("lists", "tokenizer")}
     shutil.copytree(tiny_config.data.lists, copies["lists"])

@@ -9,7 +9,7 @@ from tfr_listbert.config import Config
 from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.elwc import list_shards, list_splits, read_lists, write_shards
 from tfr_listbert.lists.splits import hash_query
-from tfr_listbert.schema import SPLITS, InputError, RankedList
+from tfr_listbert.schema import SPLITS, InputError, RankedList, fold_query
 from tfr_listbert.training.contents import digest_lists
 
 FOLDS_FOLDER = "folds"
@@ -56,9 +56,16 @@ def prepare_folds(config: Config, output: str | Path) -> list[Fold]:
     return [Fold(number, str(folder / str(number))) for number in range(1, folds + 1)]
 
 
+def _identify(ranked_list: RankedList) -> tuple[str, ...]:
+    """Returns what is equal of two lists of one query; a log may spell it otherwise in another window."""
+    if ranked_list.query_id == ranked_list.query:
+        return (fold_query(ranked_list.query),)
+    return ranked_list.query_id, ranked_list.query
+
+
 def _write_folds(config: Config, folds: int, folder: Path, made_of: str) -> None:
     lists = [one for split in list_splits(config.data.lists) for one in read_lists(config.data.lists, split)]
-    lists = list({(one.query_id, one.query): one for one in lists}.values())  # of two time windows the later one
+    lists = list({_identify(one): one for one in lists}.values())  # of two time windows the later one
     parts: list[list[RankedList]] = [[] for _ in range(folds)]
     for one in lists:
         parts[hash_query(one.query, "fold") % folds].append(dataclasses.replace(one, is_seen=0))
