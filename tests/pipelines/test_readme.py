@@ -210,7 +210,7 @@ def test_the_servers_and_the_client_of_the_readme_answer(finished, environment):
         ask = find_command("python serving/client.py").replace("http://127.0.0.1:8501", url)
         done = subprocess.run(ask, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert "Trainers navy mens casual lace up" in done.stdout
+        assert "Juno Lane Sneakers Suede Navy" in done.stdout
         search = find_command("python serving/search_server.py").replace("http://127.0.0.1:8501", url)
         patient = f"{search} --port 0 --deadline-milliseconds 20000".split()
         with start(patient, folder, environment) as search_url:
