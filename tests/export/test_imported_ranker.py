@@ -24,6 +24,7 @@ def build_config(tiny_config, folder):
     text = dataclasses.replace(
         tiny_config.text,
         tokenizer="byte_bpe",
+        lowercase=False,
         folder=str(folder / "imported" / "tokenizer"),
         fields=(FieldConfig("title", 12), FieldConfig("brand", 4, " by {}")),
     )
