@@ -62,6 +62,18 @@ def lock_folder(folder: str | Path, message: str = "") -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def fill_folder(path: str | Path, setting: str) -> Iterator[None]:
+    """Makes a folder that a process fills bit by bit, if it is not there, and keeps it for this one.
+
+    Raises:
+        InputError: if another process is filling the folder, which `setting` names.
+    """
+    Path(path).mkdir(parents=True, exist_ok=True)
+    with lock_folder(path, f"Another process is filling `{setting}` {path}; wait for its end."):
+        yield
+
+
+@contextlib.contextmanager
 def replace_folder(path: str | Path, names: Sequence[str], setting: str) -> Iterator[Path]:
     """Gives an empty folder beside `path` which takes its place when the `with` block ends well.
 

@@ -11,10 +11,8 @@ import tensorflow as tf
 from tfr_listbert.distillation import teacher_scores
 from tfr_listbert.distillation.teacher_scores import score_training_lists
 from tfr_listbert.lists.elwc import read_lists, write_shards
-from tfr_listbert.models.scoring import score_lists
-from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, InputError
-from tfr_listbert.training.rankers import read_ranker
+from tfr_listbert.training.rankers import read_ranker, score_split
 from tfr_listbert.training.ranking import train_ranker
 
 
@@ -24,10 +22,8 @@ def read_scores(folder):
 
 def test_every_training_list_has_the_scores_that_the_teacher_gives_it(student_config):
     teacher = read_ranker(student_config.teacher.run)
-    dataset = build_dataset(student_config.data.lists, "train", teacher.batcher, 7)
-    for scored, own in zip(
-        score_lists(teacher.network, dataset), read_scores(student_config.teacher.scores), strict=True
-    ):
+    scored_lists = score_split(student_config, teacher, "train")
+    for scored, own in zip(scored_lists, read_scores(student_config.teacher.scores), strict=True):
         np.testing.assert_allclose(own, scored.scores, atol=1e-5)
     first = next(read_lists(student_config.teacher.scores, "train"))
     assert all(document.features[IS_JUDGED] == 1 for document in first.documents)

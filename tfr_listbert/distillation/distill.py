@@ -15,15 +15,13 @@ from tfr_listbert.distillation.teacher_scores import score_training_lists
 from tfr_listbert.evaluation.intervals import bootstrap_interval, bootstrap_ratio, format_interval, list_ends
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.significance import LEVEL, holm, paired_randomization_test
-from tfr_listbert.folders import lock_folder, replace_file
+from tfr_listbert.folders import fill_folder, replace_file
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics
-from tfr_listbert.models.scoring import score_lists
-from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
 from tfr_listbert.training.experiments.outcome import read_outcome, read_scores
 from tfr_listbert.training.experiments.run import Run
-from tfr_listbert.training.rankers import read_ranker
+from tfr_listbert.training.rankers import read_ranker, score_split
 
 TEACHER = "teacher"
 METRIC = "ndcg_10"
@@ -42,8 +40,7 @@ def distill_ranker(config: Config) -> None:
     """
     plan, output = plan_students(config), Path(config.distill.output)
     score_training_lists(config)
-    output.mkdir(parents=True, exist_ok=True)
-    with lock_folder(output, f"Another process is filling `distill.output` {output}; wait for its end."):
+    with fill_folder(output, "distill.output"):
         train_students([run for runs in plan.values() for run in runs])
     chosen = {name: choose_rate(runs) for name, runs in plan.items()}
     lists = judge_as_configured(config, list(read_lists(config.data.lists, "test")))
@@ -60,8 +57,7 @@ def distill_ranker(config: Config) -> None:
 
 def _score_teacher(config: Config) -> list[ScoredList]:
     teacher = read_ranker(config.teacher.run, config.teacher.checkpoint)
-    dataset = build_dataset(config.data.lists, "test", teacher.batcher, config.evaluate.batch_lists)
-    return list(score_lists(teacher.network, dataset))
+    return list(score_split(config, teacher, "test"))
 
 
 def _measure(config: Config, scored: Sequence[ScoredList], lists: Sequence[RankedList]) -> np.ndarray:

@@ -13,7 +13,7 @@ import tqdm
 
 from tfr_listbert.config import Config
 from tfr_listbert.distillation.widening import build_widening
-from tfr_listbert.folders import lock_folder, replace_file
+from tfr_listbert.folders import fill_folder, replace_file
 from tfr_listbert.lists.elwc import build_elwc, list_shards, read_lists
 from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.schema import TEACHER_SCORE, Document, InputError, RankedList
@@ -49,7 +49,7 @@ def score_training_lists(config: Config) -> None:
         widen = build_widening(config)
         write_manifest(folder, manifest)
         lists = read_lists(config.data.lists, SPLIT)
-        with lock_folder(folder, f"Another process is writing `teacher.scores` {folder}; wait for its end."):
+        with fill_folder(folder, "teacher.scores"):
             for path in tqdm.tqdm(paths, desc="teacher", unit="shard"):
                 part = list(itertools.islice(lists, settings.shard_lists))
                 if not path.exists():

@@ -22,10 +22,8 @@ from tfr_listbert.evaluation.systems import build_bag_of_words_scorer, build_bas
 from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics, summarize_metrics
-from tfr_listbert.models.scoring import score_lists
-from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import RankedList
-from tfr_listbert.training.rankers import Ranker, read_ranker
+from tfr_listbert.training.rankers import Ranker, read_ranker, score_split
 from tfr_listbert.training.run_folder import describe_other_lists
 
 RANKER = "ranker"
@@ -76,8 +74,8 @@ def _evaluate(config: Config, lists: Sequence[RankedList], ranker: Ranker, folde
 
 
 def _score_ranker(config: Config, ranker: Ranker, count: int) -> list[ScoredList]:
-    dataset = build_dataset(config.data.lists, config.evaluate.split, ranker.batcher, config.evaluate.batch_lists)
-    return list(tqdm.tqdm(score_lists(ranker.network, dataset), total=count, desc="score", unit="list", mininterval=2))
+    scored = score_split(config, ranker, config.evaluate.split)
+    return list(tqdm.tqdm(scored, total=count, desc="score", unit="list", mininterval=2))
 
 
 def _compare(config: Config, per_list: Mapping[str, PerList], slices: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.stats
 
-from tfr_listbert.evaluation.resampling import CHUNK_NUMBERS, check_pairs, check_resamples, check_values, draw_means
+from tfr_listbert.evaluation.resampling import (
+    CHUNK_NUMBERS,
+    check_pairs,
+    check_resamples,
+    check_values,
+    draw_means,
+    find_ends,
+)
 from tfr_listbert.schema import InputError
 
 
@@ -71,10 +78,7 @@ def bootstrap_ratio(
     check_resamples(resamples)
     numerators, denominators = draw_means(np.stack([first, second]), resamples, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = numerators / denominators
-    edge = (1 - confidence) / 2
-    low, high = np.nanquantile(ratios, [edge, 1 - edge])
-    return float(low), float(high)
+        return find_ends(numerators / denominators, confidence)
 
 
 def list_ends(interval: tuple[float, float]) -> list[float | None]:

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.stats
 
 from tfr_listbert.evaluation.intervals import bootstrap_interval
-from tfr_listbert.evaluation.resampling import check_pairs, check_resamples, draw_flips, draw_means
+from tfr_listbert.evaluation.resampling import check_pairs, check_resamples, draw_flips, draw_means, find_ends
 from tfr_listbert.evaluation.significance import paired_randomization_test
 
 
@@ -196,9 +196,7 @@ def paired_run_interval(
         return bootstrap_interval(first - second, resamples, seed, confidence)
     check_resamples(resamples)
     drawn = draw_means((first - second)[np.newaxis], resamples, seed)[0] + _draw_luck(luck, resamples, seed)
-    edge = (1 - confidence) / 2
-    low, high = np.quantile(drawn, [edge, 1 - edge])
-    return float(low), float(high)
+    return find_ends(drawn, confidence)
 
 
 def _draw_luck(luck: Luck, resamples: int, seed: int) -> np.ndarray:

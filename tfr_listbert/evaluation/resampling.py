@@ -31,6 +31,13 @@ def draw_means(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     return np.concatenate(means, axis=1)
 
 
+def find_ends(draws: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Returns the percentiles of `draws` that have the share `confidence` of them between them; NaN are left out."""
+    edge = (1 - confidence) / 2
+    low, high = np.nanquantile(draws, [edge, 1 - edge])
+    return float(low), float(high)
+
+
 def check_values(values: Sequence[float], name: str) -> np.ndarray:
     """Returns `values` as an array [queries], or raises an InputError unless they are one finite number per query."""
     array = np.asarray(values, np.float64)

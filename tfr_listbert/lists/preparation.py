@@ -55,7 +55,7 @@ def prepare_data(config: Config) -> None:
 
 def _write_lists(data: DataConfig, reader: Reader, folder: Path, scratch: Path) -> dict[str, Any]:
     """Writes shards and rejected rows to `folder` and returns what `stats.json` holds."""
-    with Rejections(folder / REJECTED_FILE, data.max_rejected_rate, data.max_rejected_rates) as rejections:
+    with Rejections.as_configured(folder / REJECTED_FILE, data) as rejections:
         request = ReadRequest(
             fields=data.fields,
             features=data.features,

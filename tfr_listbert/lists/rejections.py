@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfr_listbert.config import DataConfig
 from tfr_listbert.schema import InputError, RejectedRow
 
 _NAMED_ROWS = 5
@@ -33,6 +34,11 @@ class Rejections:
         """
         self._path, self._max_rate, self._max_rates = Path(path), max_rate, dict(max_rates or {})
         self.inputs: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def as_configured(cls, path: str | Path, data: DataConfig) -> Rejections:
+        """Returns what writes to `path` and refuses inputs above the limits of `data`."""
+        return cls(path, data.max_rejected_rate, data.max_rejected_rates)
 
     def __enter__(self) -> Rejections:
         """Opens the file."""

@@ -48,13 +48,3 @@ class ListScorer:
                     labels=arrays["labels"][row][mask],
                     scores=scores[row][mask],
                 )
-
-
-def score_lists(network: tf.keras.Model, dataset: tf.data.Dataset) -> Iterator[ScoredList]:
-    """Yields each list of `dataset` with the scores that `network` gives it.
-
-    Args:
-        network: a ranker or a student.
-        dataset: batches of `RowBatcher`.
-    """
-    return ListScorer(network).score(dataset)

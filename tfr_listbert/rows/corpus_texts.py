@@ -63,9 +63,7 @@ def read_corpus(config: Config, folder: Path, counts: TextCounts) -> Iterator[tu
     excluded = _read_excluded(config, folder)
     with Database(folder / "database") as database:
         create_texts(database)
-        with Rejections(
-            folder / "rejected.csv", config.data.max_rejected_rate, config.data.max_rejected_rates
-        ) as rejections:
+        with Rejections.as_configured(folder / "rejected.csv", config.data) as rejections:
             request = _build_request(folder, rejections)
             if config.pretrain.lists:
                 _load_lists(config, request, database, excluded)
@@ -176,9 +174,7 @@ def _read_excluded(config: Config, folder: Path) -> set[int]:
     for setting, source in sources.items():
         with (
             Database(folder / "excluded" / setting) as database,
-            Rejections(
-                folder / "excluded.csv", config.data.max_rejected_rate, config.data.max_rejected_rates
-            ) as rejections,
+            Rejections.as_configured(folder / "excluded.csv", config.data) as rejections,
         ):
             create_texts(database)
             load_source(_build_request(folder, rejections), database, source, setting)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfr_listbert.config import Config, EncoderConfig, read_config, require
 from tfr_listbert.encoders.shapes import resolve_shape
+from tfr_listbert.metrics import ScoredList
 from tfr_listbert.models.ranker import RowScorer, build_ranker
+from tfr_listbert.models.scoring import ListScorer
 from tfr_listbert.models.student import StudentModel, Tower, TwoTowers
 from tfr_listbert.registry import ENCODERS
-from tfr_listbert.rows.dataset import RowBatcher
+from tfr_listbert.rows.dataset import RowBatcher, build_dataset
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.packing import RowPacker
@@ -171,6 +174,16 @@ def _build_towers(config: Config, tokenizer: tf.Module, profile: RowProfile) -> 
             name="document_tower",
         ),
     )
+
+
+def score_split(config: Config, ranker: Ranker, split: str) -> Iterator[ScoredList]:
+    """Yields each list of a split of `config.data.lists` with the scores that `ranker` gives it.
+
+    Raises:
+        InputError: if the split is missing, or lacks a field or feature that the ranker reads.
+    """
+    dataset = build_dataset(config.data.lists, split, ranker.batcher, config.evaluate.batch_lists)
+    return ListScorer(ranker.network).score(dataset)
 
 
 def read_ranker(run: str | Path, checkpoint: str | int = "best") -> Ranker:

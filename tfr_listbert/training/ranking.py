@@ -62,7 +62,7 @@ def train_ranker(config: Config) -> None:
     with strategy.scope():
         ranker = build_run_ranker(config, batcher, profile)
     objective = build_objective(terms, config.train.micro_batch_lists)
-    print(_plan_memory(config, ranker, profile, terms, index, validation).describe())
+    print(_plan_memory(ranker, profile, terms, index, validation).describe())
     task = _build_task(config, index, ranker, objective, strategy)
     progress = train(task, config.train, Path(config.train.run), strategy)
     if is_chief(strategy):
@@ -111,13 +111,9 @@ def _teach(config: Config, batcher: RowBatcher) -> RowBatcher:
 
 
 def _plan_memory(
-    config: Config,
-    ranker: Ranker,
-    profile: RowProfile,
-    terms: Sequence[LossTerm],
-    index: ListIndex,
-    validation: ListIndex,
+    ranker: Ranker, profile: RowProfile, terms: Sequence[LossTerm], index: ListIndex, validation: ListIndex
 ) -> MemoryPlan:
+    config = ranker.config
     vocabulary_size = ranker.batcher.packer.tokenizer.vocabulary_size
     losses, longest = [term.loss for term in terms], (int(index.rows.max()), profile.widths[-1])
     shape, model = resolve_shape(config.encoder), config.model

@@ -21,7 +21,7 @@ from tfr_listbert.evaluation.comparison.report import Findings, write_report
 from tfr_listbert.evaluation.comparison.results import Results, read_system, read_test_lists, score_baselines
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, write_tensorboard
-from tfr_listbert.folders import lock_folder
+from tfr_listbert.folders import fill_folder
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.experiments.outcome import has_ended, read_end, read_outcome
 from tfr_listbert.training.experiments.processes import run_all
@@ -60,9 +60,7 @@ def compare_losses(config: Config) -> Results | None:
         with tempfile.TemporaryDirectory() as place:
             print(_estimate(config, _plan(config, place)))
         return None
-    output = Path(config.compare.output)
-    output.mkdir(parents=True, exist_ok=True)
-    with lock_folder(output, f"Another process is filling `compare.output` {output}; wait for its end."):
+    with fill_folder(config.compare.output, "compare.output"):
         return _compare(config)
 
 

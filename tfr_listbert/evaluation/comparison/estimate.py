@@ -11,15 +11,20 @@ import numpy as np
 import tensorflow as tf
 
 from tfr_listbert.config import Config
-from tfr_listbert.models.scoring import score_lists
-from tfr_listbert.rows.dataset import build_dataset, build_step_dataset
+from tfr_listbert.rows.dataset import build_step_dataset
 from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.training.devices import set_precision
 from tfr_listbert.training.experiments.run import Run
 from tfr_listbert.training.objectives import build_objective, build_terms
 from tfr_listbert.training.optimizer import build_optimizer
 from tfr_listbert.training.randomness import make_repeatable
-from tfr_listbert.training.rankers import adopt_initial, build_batcher, build_run_ranker, read_configured_tokenizer
+from tfr_listbert.training.rankers import (
+    adopt_initial,
+    build_batcher,
+    build_run_ranker,
+    read_configured_tokenizer,
+    score_split,
+)
 from tfr_listbert.training.ranking import build_order, index_training_lists, measure_training_rows
 from tfr_listbert.training.trainer import TrainingModel
 
@@ -59,9 +64,8 @@ def measure_speed(config: Config) -> Speed:
     clock = _StepClock()
     dataset = build_step_dataset(index_training_lists(config, batcher), batcher, build_order(config.train))
     model.fit(dataset.take(_STEPS_TIMED + 1), verbose=0, callbacks=[clock])
-    validation = build_dataset(config.data.lists, "validation", batcher, config.evaluate.batch_lists)
     before = time.monotonic()
-    for _ in score_lists(ranker.network, validation):
+    for _ in score_split(config, ranker, "validation"):
         pass
     steps = np.diff(clock.ends) if len(clock.ends) > 1 else [clock.ends[0] - started]
     return Speed(clock.ends[0] - started, float(np.median(steps)), time.monotonic() - before)

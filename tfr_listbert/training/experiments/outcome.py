@@ -13,13 +13,11 @@ import numpy as np
 from tfr_listbert.config import Config
 from tfr_listbert.folders import replace_file
 from tfr_listbert.metrics import ScoredList
-from tfr_listbert.models.scoring import score_lists
-from tfr_listbert.rows.dataset import build_dataset
 from tfr_listbert.schema import DivergedError, InputError
 from tfr_listbert.training.checkpoints import read_progress
 from tfr_listbert.training.contents import describe_contents
 from tfr_listbert.training.experiments.run import Run
-from tfr_listbert.training.rankers import read_ranker
+from tfr_listbert.training.rankers import read_ranker, score_split
 from tfr_listbert.training.ranking import train_ranker
 from tfr_listbert.training.run_folder import list_fixed_sections
 
@@ -164,8 +162,7 @@ def keep_settings(config: Config) -> None:
 
 def _write_scores(config: Config) -> None:
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
-    dataset = build_dataset(config.data.lists, "test", ranker.batcher, config.evaluate.batch_lists)
-    scored = list(score_lists(ranker.network, dataset))
+    scored = list(score_split(config, ranker, "test"))
     if any(np.isnan(one.scores).any() for one in scored):
         raise DivergedError("The run has diverged: its test scores are not numbers.")
     arrays = {
