@@ -1,8 +1,11 @@
-"""Listening on a port, a free one for 0, and saying so only once requests are answered."""
+"""A server's life: listening on a port, a free one for 0, saying so once requests are answered, and a clean end."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import socket
+from collections.abc import Iterator
 
 import uvicorn
 
@@ -20,6 +23,14 @@ class AnnouncingServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             print(self._ready_message, flush=True)
+
+
+@contextlib.contextmanager
+def until_stopped() -> Iterator[None]:
+    """Ends its block without an error on Ctrl-C and on SIGTERM, which `kill` and service managers send."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises the signal again after its own shutdown
+    with contextlib.suppress(KeyboardInterrupt):
+        yield
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from listening import AnnouncingServer, listen
+from listening import AnnouncingServer, listen, until_stopped
 from local.sources import ModelSource, find_versions, read_sources
 
 
@@ -35,10 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = _build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
+        if settings.poll_seconds <= 0:
+            raise SettingError(f"--poll-seconds must be > 0, got {settings.poll_seconds:g}.")
         sources = _read_sources(settings)
         _require_versions(sources)
         listener = _listen(settings)
-        with contextlib.suppress(KeyboardInterrupt):
+        with until_stopped():
             _serve(sources, listener, settings)
     except SettingError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -111,6 +113,9 @@ def _read_sources(settings: argparse.Namespace) -> list[ModelSource]:
             sources += [_mount(source, settings.mount) for source in read_sources(settings.models_config)]
         except (OSError, ValueError) as error:
             raise SettingError(f"--models-config {settings.models_config} cannot be used: {error}") from None
+    names = [source.name for source in sources]
+    if len(set(names)) < len(names):
+        raise SettingError(f"each model needs a name of its own, got {', '.join(names)}.")
     if not sources:
         raise SettingError("nothing to serve: give --model NAME=PATH or --models-config FILE.")
     return sources

@@ -16,12 +16,14 @@ clicked goes to --log in the form that `data.reader: clicks` reads. It has neith
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import Stemmer
 import uvicorn
-from listening import AnnouncingServer, listen
+from listening import AnnouncingServer, listen, until_stopped
 from remote.errors import RankingError
 from remote.ranking import RankingClient
 from search_service.app import build_search_app
@@ -39,19 +41,22 @@ PAGE = Path(__file__).parent / "demo" / "index.html"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is interrupted; returns the exit code."""
     settings = _build_parser().parse_args(arguments)
-    try:
-        rankers = _open_rankers(settings.ranker)
-        engine, place = _open_engine(settings)
-        listener = listen(settings.host, settings.port)
-        log = ImpressionLog(settings.log)
-    except (OSError, ValueError, RankingError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    service = SearchService(engine, rankers, settings.deadline_milliseconds / 1000, settings.candidates)
-    config = uvicorn.Config(build_search_app(service, log, PAGE), log_level="warning", access_log=False)
-    message = "Search ready at http://{}:{} over {}.".format(*listener.getsockname()[:2], place)
-    AnnouncingServer(config, message).run(sockets=[listener])
-    service.close()
+    with until_stopped(), contextlib.ExitStack() as opened:
+        try:
+            rankers = _open_rankers(settings.ranker)
+            for ranker in rankers.values():
+                opened.enter_context(ranker)
+            engine, place = _open_engine(settings)
+            listener = opened.enter_context(listen(settings.host, settings.port))
+            log = opened.enter_context(contextlib.closing(ImpressionLog(settings.log)))
+        except (OSError, ValueError, RankingError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        service = SearchService(engine, rankers, settings.deadline_milliseconds / 1000, settings.candidates)
+        opened.callback(service.close)
+        config = uvicorn.Config(build_search_app(service, log, PAGE), log_level="warning", access_log=False)
+        message = "Search ready at http://{}:{} over {}.".format(*listener.getsockname()[:2], place)
+        AnnouncingServer(config, message).run(sockets=[listener])
     return 0
 
 
@@ -64,7 +69,9 @@ def _open_engine(settings: argparse.Namespace) -> tuple[Engine, str]:
             raise ValueError(f"--open-search must read URL/INDEX, got {settings.open_search!r}.")
         return OpenSearchEngine(url, index, fields), f"the index {index}"
     columns = {DOCUMENT_ID: settings.id_column}
-    found = read_catalogue(settings.catalogue, columns, fields, features, settings=("--catalogue", "--catalogue"))
+    found = read_catalogue(
+        settings.catalogue, columns, fields, features, settings=("--catalogue", "--fields or --features")
+    )
     products = [{DOCUMENT_ID: one.document_id, **one.fields, **one.features} for one in found]
     return MemoryEngine(products, fields, settings.language), f"{len(products)} products"
 
@@ -80,7 +87,8 @@ def _build_parser() -> argparse.ArgumentParser:
     engine.add_argument("--open-search", metavar="URL/INDEX", help="index of the products")
     parser.add_argument("--id-column", default="document_id", help="column of the catalogue that names a product")
     parser.add_argument("--fields", default="title", help="text columns or fields to search in, by comma")
-    parser.add_argument("--language", default="english", help="of the stemmer that finds them; or none")
+    languages = [*Stemmer.algorithms(), "none"]
+    parser.add_argument("--language", default="english", choices=languages, help="of the stemmer that finds them")
     parser.add_argument("--features", default="", help="columns of numbers in the catalogue, by comma")
     parser.add_argument("--ranker", action="append", default=[], metavar="NAME=URL/MODEL[@VERSION|@LABEL]")
     parser.add_argument("--deadline-milliseconds", type=float, default=100.0, help="longest wait for a ranker")

@@ -57,6 +57,8 @@ def _verify_bundle(settings: argparse.Namespace) -> int:
     bundle = find_bundle(settings.bundle)
     requests = read_golden_requests(bundle)
     model = settings.model or bundle.parent.name
+    if not (settings.label or bundle.name.isdecimal()):
+        raise RankingError(f"{bundle} is not named by the number of its version: rename it, or ask by --label.")
     version = None if settings.label else int(bundle.name)
     codes = []
     for url in settings.urls:

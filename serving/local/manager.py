@@ -65,9 +65,10 @@ class ModelManager:
         Raises:
             NotFoundError: if there is none.
         """
-        if name not in self._models:
+        model = self._models.get(name)  # asked once: the poller may replace what is served meanwhile
+        if model is None:
             raise tf.errors.NotFoundError(None, None, f"Could not find any versions of model {name}")
-        return self._models[name].statuses(number)
+        return model.statuses(number)
 
     @contextlib.contextmanager
     def use(self, name: str, number: int | None = None, label: str | None = None) -> Iterator[LoadedVersion]:

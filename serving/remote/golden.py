@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import HTTP_STATUSES, RankingError, RefusedError
-from .ranking import open_model
-from .rest_model import RESTModel
+from .ranking import RemoteModel, open_model
 
 GOLDEN_PATH = Path("assets.extra") / "golden_requests.jsonl"
 
@@ -113,9 +112,16 @@ def find_bundle(folder: str | Path) -> Path:
 
 
 def read_golden_requests(bundle: Path) -> list[GoldenRequest]:
-    """Returns the golden requests of a version folder."""
-    with open(bundle / GOLDEN_PATH, encoding="utf-8") as file:
-        return [GoldenRequest(**json.loads(line)) for line in file]
+    """Returns the golden requests of a version folder.
+
+    Raises:
+        RankingError: if their file is damaged.
+    """
+    try:
+        with open(bundle / GOLDEN_PATH, encoding="utf-8") as file:
+            return [GoldenRequest(**json.loads(line)) for line in file]
+    except (ValueError, TypeError) as error:
+        raise RankingError(f"{bundle / GOLDEN_PATH} is damaged ({error}): export anew, or copy it whole.") from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +173,7 @@ def replay_golden_requests(
         remote.close()
 
 
-def _ask(remote: RESTModel, request: GoldenRequest, seconds: list[float]) -> str:
+def _ask(remote: RemoteModel, request: GoldenRequest, seconds: list[float]) -> str:
     start = time.perf_counter()
     try:
         outputs = remote.predict(request.signature_name, request.inputs)

@@ -7,7 +7,7 @@ import json
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import HTTP_STATUSES, RankingError, RefusedError
 from .rest_model import RESTModel
@@ -15,6 +15,28 @@ from .rest_model import RESTModel
 LOGGER = logging.getLogger("serving.remote")
 
 GRPC_SCHEME = "grpc://"
+
+
+class RemoteModel(Protocol):
+    """A model behind a server, over REST or gRPC.
+
+    Attributes:
+        place: where it is, for messages.
+    """
+
+    place: str
+
+    def read_signatures(self) -> dict[str, dict[str, str]]:
+        """Returns the type of each input by its name, by signature."""
+        ...
+
+    def predict(self, signature_name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the outputs of a signature by name, as nested lists; a single output may be called ""."""
+        ...
+
+    def close(self) -> None:
+        """Closes the connections."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +69,7 @@ def open_model(
     label: str | None = None,
     timeout_seconds: float = 10.0,
     retries: int = 3,
-) -> RESTModel:
+) -> RemoteModel:
     """Returns the model at `url`, asked over gRPC where it begins with grpc://; nothing is sent yet.
 
     Args:

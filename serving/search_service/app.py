@@ -48,7 +48,8 @@ def build_search_app(service: SearchService, log: ImpressionLog, page: Path) -> 
             answer = service.search(query, ranker)
         except EngineError as error:
             return JSONResponse({"error": str(error)}, 503)
-        if request.query_params.get("log") != "0" and answer.products:
+        is_shown = request.method == "GET" and request.query_params.get("log") != "0"
+        if is_shown and answer.products:
             _try_to_log(log.add_search, query, [str(product[DOCUMENT_ID]) for product in answer.products])
         products = [_clean(product) for product in answer.products]
         return JSONResponse(

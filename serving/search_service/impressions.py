@@ -15,7 +15,7 @@ COLUMNS = ("time", "query", "document_id", "position", "impressions", "clicks")
 class ImpressionLog:
     """Appends to a CSV file. A search is a row per product shown, a click a row without an impression; rows are summed.
 
-    Thread-safe; every row is on disk when the call returns.
+    Thread-safe; a row that was written outlives this process, though not a power cut that follows at once.
     """
 
     def __init__(self, path: str | Path):

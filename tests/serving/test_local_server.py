@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import httpx
+import pytest
 
 from serving.remote.ranking import open_model
 
@@ -18,7 +19,8 @@ def run(*arguments):
     return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=120)
 
 
-def test_script_announces_itself_answers_and_stops_on_interrupt(contract_sources):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_script_announces_itself_answers_and_stops_on_a_signal(contract_sources, stop):
     base = contract_sources[0].base_path
     command = [sys.executable, SCRIPT, "--model", f"toy={base}", "--port", "0", "--grpc-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -28,7 +30,7 @@ def test_script_announces_itself_answers_and_stops_on_interrupt(contract_sources
         assert httpx.post(f"{url}toy:predict", json={"instances": [1.0]}).json() == {"predictions": [2.5]}
         with contextlib.closing(open_model(grpc_url, "toy")) as model:
             assert model.predict("serving_default", {"x": [1.0]}) == {"y": [2.5]}
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert errors.splitlines() == [
@@ -45,6 +47,8 @@ def test_settings_that_cannot_be_used_are_told_with_exit_code_2(tmp_path, contra
             (["--model", "toy"], "must read NAME=PATH"),
             (["--model", f"toy={tmp_path}"], "has no version under"),
             (["--models-config", str(tmp_path / "none")], "cannot be used"),
+            (["--model", f"toy={base}", "--model", f"toy={tmp_path}"], "a name of its own, got toy, toy"),
+            (["--model", f"toy={base}", "--poll-seconds", "0"], "--poll-seconds must be > 0, got 0"),
             (["--model", f"toy={base}", "--port", "70000"], "cannot listen on"),
             (["--model", f"toy={base}", "--port", str(taken.getsockname()[1])], "cannot listen on"),
         ]

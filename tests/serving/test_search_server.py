@@ -1,6 +1,5 @@
 """The search server as it is started, and its page as a visitor sees it."""
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -42,6 +41,8 @@ def search_url(served, log):
         assert "over 3 products." in line
         yield next(word for word in line.split() if "://" in word)
         server.terminate()
+        assert server.wait(60) == 0
+        assert "Traceback" not in server.stderr.read()
 
 
 def test_server_ranks_and_falls_back(search_url, served):
@@ -125,11 +126,15 @@ def test_settings_that_cannot_be_used_are_told_with_exit_code_2(tmp_path):
     catalogue = tmp_path / "products.csv"
     catalogue.write_text(PRODUCTS)
     for arguments, message in [
-        ([], "--catalogue"),
+        ([], "usage: "),
+        (["--catalogue", str(catalogue), "--language", "germen"], "invalid choice: 'germen'"),
+        (["--catalogue", str(catalogue), "--features", "stock"], "--fields or --features"),
         (["--catalogue", str(tmp_path / "none")], "none"),
         (["--open-search", "products"], "must read URL/INDEX"),
         (["--catalogue", str(catalogue), "--ranker", "new"], "must read NAME=URL/MODEL"),
         (["--catalogue", str(catalogue), *["--ranker", "new=http://127.0.0.1:1/a"] * 2], "names 'new' twice"),
     ]:
-        with contextlib.closing(start(*arguments).stderr) as errors:
-            assert message in errors.read()
+        with start(*arguments) as process:
+            errors = process.communicate(timeout=60)[1]
+        assert process.returncode == 2
+        assert message in errors and errors.startswith(("error: ", "usage: "))

@@ -1,8 +1,10 @@
 """The script says what agrees, and its exit code what came of it."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from serving.contract.requests import MODEL
 
@@ -41,11 +43,17 @@ def test_bundle_that_differs_is_told_with_exit_code_1(contract_url, tmp_path):
 
 
 def test_what_is_wrong_is_told_with_exit_code_2(tmp_path):
+    bundle = Path(write_bundle(tmp_path / "a", outputs={}), "2")
+    shutil.copytree(bundle, tmp_path / "copy")
+    damaged = Path(write_bundle(tmp_path / "b", outputs={}), "2")
+    (damaged / "assets.extra" / "golden_requests.jsonl").write_text('{"name": "hal')
     for arguments, message in [
+        (["http://127.0.0.1:1", "--bundle", str(tmp_path / "copy")], "is not named by the number of its version"),
+        (["http://127.0.0.1:1", "--bundle", str(damaged)], "golden_requests.jsonl is damaged"),
         ([], "give the URL of a server"),
-        (["http://127.0.0.1:1", "--bundle", str(tmp_path)], "holds no version with"),
+        (["http://127.0.0.1:1", "--bundle", str(tmp_path / "none")], "holds no version with"),
         (["--contract", "http://127.0.0.1:1"], "cannot be reached"),
     ]:
         process = run(*arguments)
         assert process.returncode == 2
-        assert message in process.stderr
+        assert message in process.stderr and "Traceback" not in process.stderr
