@@ -63,7 +63,7 @@ def ran(monkeypatch):
     return folders
 
 
-def test_settings_are_chosen_by_trials_and_a_loss_that_diverges_is_said_to(tiny_config, tmp_path, ran):
+def test_settings_are_chosen_by_trials_and_a_loss_that_diverges_is_said_to(tiny_config, tmp_path, ran, capsys):
     losses = [
         {"name": "good", "loss": "softmax_loss", "learning_rates": [1e-3, 1e20]},
         {"name": "wild", "loss": "mean_squared_loss", "learning_rates": [1e20, 1e21]},
@@ -73,6 +73,7 @@ def test_settings_are_chosen_by_trials_and_a_loss_that_diverges_is_said_to(tiny_
     trials = [f"good/trials/rate={rate}" for rate in ("0.001", "1e+20")]
     trials += [f"wild/trials/rate={rate}" for rate in ("1e+20", "1e+21")]
     assert [str(Path(folder).relative_to(tmp_path / "out")) for folder in ran] == [*trials, "good/7"]
+    assert f"{tmp_path}/out/good/7 has ended already" in capsys.readouterr().out  # as a trial, which is not repeated
     with open(tmp_path / "out/results.csv") as file:
         lines = list(csv.DictReader(file))
     rows = {row["system"]: row for row in lines if row["metric"] == "ndcg_10"}

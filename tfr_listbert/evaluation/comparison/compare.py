@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +22,9 @@ from tfr_listbert.evaluation.comparison.report import Findings, write_report
 from tfr_listbert.evaluation.comparison.results import Results, read_system, read_test_lists, score_baselines
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, write_tensorboard
-from tfr_listbert.folders import fill_folder
+from tfr_listbert.folders import fill_folder, replace_folder
 from tfr_listbert.schema import InputError
-from tfr_listbert.training.experiments.outcome import has_ended, read_end, read_outcome
+from tfr_listbert.training.experiments.outcome import OUTCOME_FILE, has_ended, read_end, read_outcome
 from tfr_listbert.training.experiments.processes import run_all
 from tfr_listbert.training.experiments.run import Run, Trial
 
@@ -69,7 +70,10 @@ def _compare(config: Config) -> Results:
     with _Progress(sum(count_runs(plan.rows, config.compare))) as progress:
         progress.run(plan.trials, config.compare.jobs)
         choices = [[_choose(config, row, fold) for fold in plan.folds] for row in plan.rows]
-        progress.run(_plan_seeds(config, plan, choices), config.compare.jobs)
+        seeds = _plan_seeds(config, plan, choices)
+        for run in seeds:
+            _take_over(run, plan.trials)
+        progress.run(seeds, config.compare.jobs)
     lists = read_test_lists(config, plan.folds)
     systems = [
         read_system(config, row, note, chosen, plan.folds, lists)
@@ -94,10 +98,11 @@ def _plan(config: Config, place: str) -> _Plan:
 def _estimate(config: Config, plan: _Plan) -> str:
     first = [[row.trials[0]] * len(plan.folds) for row in plan.rows]  # not chosen yet; as long as any other
     seeds = _plan_seeds(config, plan, first)
-    open_runs = [run for run in (*plan.trials, *seeds) if not has_ended(run)]
+    needed = (*plan.trials, *[run for run in seeds if _find_same(run, plan.trials) is None])
+    open_runs = [run for run in needed if not has_ended(run)]
     speed = measure_speed(seeds[0].config)
     seconds = estimate_seconds(open_runs, speed, config.compare.jobs)
-    ended = len(plan.trials) + len(seeds) - len(open_runs)
+    ended = sum(map(has_ended, (*plan.trials, *seeds)))
     return describe_effort(plan.trials, seeds, ended, seconds, config.compare.jobs)
 
 
@@ -141,6 +146,23 @@ def _plan_seeds(config: Config, plan: _Plan, choices: Sequence[Sequence[Trial | 
         for fold, trial in zip(plan.folds, chosen, strict=True)
         for run in plan_seeds(config, row, trial, fold.lists, fold.number)
     ]
+
+
+def _take_over(run: Run, trials: Sequence[Run]) -> None:
+    """Begins a run as the trial that had the same settings, if one had: what is left is to score its test lists."""
+    same = _find_same(run, trials)
+    if same is not None and not run.folder.exists():
+        with replace_folder(run.folder, ("*",), "compare.output") as partial:
+            shutil.copytree(same.folder, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(OUTCOME_FILE))
+
+
+def _find_same(run: Run, trials: Sequence[Run]) -> Run | None:
+    def place(trial: Run) -> Config:
+        return dataclasses.replace(
+            trial.config, train=dataclasses.replace(trial.config.train, run=run.config.train.run)
+        )
+
+    return next((trial for trial in trials if place(trial) == run.config), None)
 
 
 class _Progress:
