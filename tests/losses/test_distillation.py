@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_ranking as tfr
 
 from tfr_listbert.losses import build_distillation_loss, build_loss
+from tfr_listbert.losses.list_batch import ListBatch
 from tfr_listbert.registry import DISTILLATION_LOSSES
 from tfr_listbert.schema import InputError
 
@@ -92,6 +93,19 @@ def test_only_the_plain_squared_error_minds_where_the_scores_stand(key):
     assert is_equal == (key != "mean_squared_loss")
     both, _ = evaluate(key, **lists | {"scores": lists["scores"] - 30, "teacher": lists["teacher"] - 30})
     np.testing.assert_allclose(both, losses, rtol=1e-3)
+
+
+@every_loss
+def test_a_loss_says_whether_a_shift_of_the_scores_changes_it(key):
+    lists, loss = build_lists(), build_distillation_loss(key, {})
+
+    def compute(scores):
+        mask = tf.ones((2, 5), tf.bool)
+        batch = ListBatch.build(lists["teacher"] + 10, scores, mask, lists["keys"], tf.constant([1, 2]))
+        return loss.list_losses(batch)  # not called itself: that moves the scores where the loss says that it may
+
+    losses, shifted = compute(lists["scores"]), compute(lists["scores"] - 7)
+    assert np.allclose(losses, shifted, rtol=1e-4) == loss.is_shift_invariant
 
 
 @every_loss

@@ -33,10 +33,6 @@ class ApproxLoss(RankingLoss):
     library_class: ClassVar[type]
     temperature: float = 0.1
 
-    def __post_init__(self) -> None:
-        """Checks the temperature."""
-        require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
-
     @property
     def pair_buffers(self) -> int:
         """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -12,23 +11,16 @@ import tensorflow as tf
 from tfr_listbert.config import require
 from tfr_listbert.losses.list_batch import ListBatch
 from tfr_listbert.losses.rank_distil import CoupledRankDistilLoss
-from tfr_listbert.losses.ranking_loss import build_entry
+from tfr_listbert.losses.ranking_loss import ListLoss, build_entry
 from tfr_listbert.registry import DISTILLATION_LOSSES
 
 
-class DistillationLoss(abc.ABC):
-    """A loss of a student's scores against a teacher's. Its subclasses are frozen dataclasses of its options.
+class DistillationLoss(ListLoss):
+    """A loss of a student's scores against a teacher's, in DISTILLATION_LOSSES.
 
     A teacher's score may be any number; TF-Ranking takes a label below 0 for padding. So each list is moved until the
     teacher's lowest score in it is 0, and the mask alone says what is padding.
-
-    Attributes:
-        key: name in DISTILLATION_LOSSES.
-        is_shift_invariant: the same number added to all of a student's scores of a list changes nothing.
     """
-
-    key: ClassVar[str]
-    is_shift_invariant: ClassVar[bool] = True
 
     @tf.autograph.experimental.do_not_convert
     def __call__(
@@ -57,24 +49,10 @@ class DistillationLoss(abc.ABC):
         teacher_scores = tf.cast(teacher_scores, tf.float32)
         lowest = tf.reduce_min(tf.where(mask, teacher_scores, tf.float32.max), axis=1, keepdims=True)
         lowest = tf.where(has_documents[:, tf.newaxis], lowest, 0.0)
-        moved = tf.cast(scores, tf.float32) - lowest
-        lists = ListBatch.build(teacher_scores - lowest, moved, mask, document_keys, seed, weights)
-        losses = self.list_losses(lists.shifted() if self.is_shift_invariant else lists)
-        return tf.where(has_documents, losses, 0.0)
-
-    @property
-    def pair_buffers(self) -> int:
-        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
-        return 0
-
-    @abc.abstractmethod
-    def list_losses(self, lists: ListBatch) -> tf.Tensor:
-        """Returns the loss of each list, float32 [B].
-
-        Args:
-            lists: `labels` hold the teacher's scores, `scores` the student's; both moved alike, the former's lowest at
-                0, the latter once more if the loss does not care.
-        """
+        scores = tf.cast(scores, tf.float32)
+        if not self.is_shift_invariant:
+            scores -= lowest
+        return self._compute(ListBatch.build(teacher_scores - lowest, scores, mask, document_keys, seed, weights))
 
 
 def register_distillation_loss(key: str) -> Callable[[type[DistillationLoss]], type[DistillationLoss]]:
@@ -146,10 +124,6 @@ class SoftmaxKLLoss(DistillationLoss):
     """
 
     temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks the temperature."""
-        require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""

@@ -23,13 +23,13 @@ _SETTING = "options.lambda_weight"
 
 
 def power_of_two(labels: tf.Tensor) -> tf.Tensor:
-    """Returns 2^y - 1 of labels y, which must be so low that it is no overflow of float32.
+    """Returns 2^y - 1 of labels y, which must be so low that the square of a gradient in float32 is finite.
 
     Raises:
-        tf.errors.InvalidArgumentError: for a label above 120.
+        tf.errors.InvalidArgumentError: for a label above 50.
     """
-    message = "2^label overflows float32 for labels above 120: give smaller grades, or another loss or gain"
-    with tf.control_dependencies([tf.debugging.assert_less_equal(tf.convert_to_tensor(labels), 120.0, message)]):
+    message = "2^label is too large for float32 with labels above 50: give smaller grades, or another loss or gain"
+    with tf.control_dependencies([tf.debugging.assert_less_equal(tf.convert_to_tensor(labels), 50.0, message)]):
         return library_functions.pow_minus_1(labels)
 
 

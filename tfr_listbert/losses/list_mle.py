@@ -8,7 +8,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfr_listbert.config import require
 from tfr_listbert.losses.lambda_weights import build_lambda_weight, check_lambda_weight
 from tfr_listbert.losses.library import list_weights, plackett_luce_terms, slot_ranks
 from tfr_listbert.losses.list_batch import ListBatch
@@ -37,7 +36,7 @@ class ListMLELoss(RankingLoss):
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
+        super().__post_init__()
         check_lambda_weight(self.lambda_weight, ("list_mle",))
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:

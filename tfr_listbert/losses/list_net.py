@@ -7,7 +7,6 @@ import dataclasses
 import tensorflow as tf
 from tensorflow_ranking.python import losses_impl
 
-from tfr_listbert.config import require
 from tfr_listbert.losses.library import sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
 from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
@@ -25,10 +24,6 @@ class ListNetLoss(RankingLoss):
     """
 
     temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks the temperature."""
-        require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import tensorflow as tf
 from tensorflow_ranking.python import losses_impl
 
-from tfr_listbert.config import require
 from tfr_listbert.losses.lambda_weights import build_lambda_weight, check_lambda_weight
 from tfr_listbert.losses.library import sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
@@ -36,7 +35,7 @@ class PairwiseLoss(RankingLoss):
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
+        super().__post_init__()
         check_lambda_weight(self.lambda_weight, _PAIR_WEIGHTS)
 
     @property

@@ -43,7 +43,7 @@ class CoupledRankDistilLoss(RankingLoss):
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
+        super().__post_init__()
         require(self.sample_size >= 1, "options.sample_size", "must be >= 1", self.sample_size)
         require(self.topk is None or self.topk >= 1, "options.topk", "must be >= 1", self.topk)
 

@@ -7,7 +7,6 @@ import dataclasses
 import tensorflow as tf
 from tensorflow_ranking.python import losses_impl
 
-from tfr_listbert.config import require
 from tfr_listbert.losses.library import sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
 from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
@@ -33,10 +32,6 @@ class RankNetLoss(RankingLoss):
     """
 
     temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks the temperature."""
-        require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
 
     @property
     def pair_buffers(self) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tfr_listbert.config import build_dataclass
+from tfr_listbert.config import build_dataclass, require
 from tfr_listbert.losses.list_batch import ListBatch
 from tfr_listbert.registry import LOSSES, Registry
 from tfr_listbert.schema import InputError
@@ -21,17 +20,43 @@ _REFUSED = {
 """Losses of TF-Ranking that cannot work here, and why."""
 
 
-class RankingLoss(abc.ABC):
-    """A loss of ranked lists. Its subclasses are frozen dataclasses; their fields are the options of a config.
+class ListLoss(abc.ABC):
+    """A loss of scored lists. Its subclasses are frozen dataclasses; their fields are the options of a config.
 
     Attributes:
-        key: name in LOSSES.
+        key: name in the registry.
         is_shift_invariant: the same number added to all scores of a list changes nothing.
-        is_sampled: the loss is estimated with noise, which the seed decides.
     """
 
     key: ClassVar[str]
     is_shift_invariant: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Checks the temperature, if the loss has one."""
+        temperature = getattr(self, "temperature", 1.0)
+        require(temperature > 0, "options.temperature", "must be > 0", temperature)
+
+    @property
+    def pair_buffers(self) -> int:
+        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
+        return 0
+
+    @abc.abstractmethod
+    def list_losses(self, lists: ListBatch) -> tf.Tensor:
+        """Returns the loss of each list, float32 [B]; what it gives for a list that is all padding is not used."""
+
+    def _compute(self, lists: ListBatch) -> tf.Tensor:
+        losses = self.list_losses(lists.shifted() if self.is_shift_invariant else lists)
+        return tf.where(tf.reduce_any(lists.mask, axis=1), losses, 0.0)
+
+
+class RankingLoss(ListLoss):
+    """A loss of labels, in LOSSES.
+
+    Attributes:
+        is_sampled: the loss is estimated with noise, which the seed decides.
+    """
+
     is_sampled: ClassVar[bool] = False
 
     @tf.autograph.experimental.do_not_convert  # nothing here branches on a tensor; converting takes up to 3 s a trace
@@ -60,22 +85,7 @@ class RankingLoss(abc.ABC):
         Raises:
             tf.errors.InvalidArgumentError: when the graph runs, for a document's label below 0.
         """
-        lists = ListBatch.build(labels, scores, mask, document_keys, seed, weights)
-        losses = self.list_losses(lists.shifted() if self.is_shift_invariant else lists)
-        return tf.where(tf.reduce_any(mask, axis=1), losses, 0.0)
-
-    @property
-    def pair_buffers(self) -> int:
-        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
-        return 0
-
-    @abc.abstractmethod
-    def list_losses(self, lists: ListBatch) -> tf.Tensor:
-        """Returns the loss of each list, float32 [B]; what it gives for a list that is all padding is not used."""
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns plain values that YAML can hold: `build_loss(config["loss"], config["options"])` is an equal loss."""
-        return {"loss": self.key, "options": dataclasses.asdict(self)}
+        return self._compute(ListBatch.build(labels, scores, mask, document_keys, seed, weights))
 
 
 def register_loss(key: str) -> Callable[[type[RankingLoss]], type[RankingLoss]]:

@@ -35,7 +35,7 @@ class SoftmaxLoss(RankingLoss):
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
+        super().__post_init__()
         check_lambda_weight(self.lambda_weight, ("dcg", "ndcg"))
         _check_is_read(self.lambda_weight or {})
 
@@ -98,10 +98,6 @@ class UniqueSoftmaxLoss(RankingLoss):
     """
 
     temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks the temperature."""
-        require(self.temperature > 0, "options.temperature", "must be > 0", self.temperature)
 
     @property
     def pair_buffers(self) -> int:

@@ -40,8 +40,8 @@ class YetiLogisticLoss(RankingLoss):
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        for name in ("temperature", "gumbel_temperature"):
-            require(getattr(self, name) > 0, f"options.{name}", "must be > 0", getattr(self, name))
+        super().__post_init__()
+        require(self.gumbel_temperature > 0, "options.gumbel_temperature", "must be > 0", self.gumbel_temperature)
         require(self.sample_size >= 1, "options.sample_size", "must be >= 1", self.sample_size)
         check_lambda_weight(self.lambda_weight, ("yeti_dcg",))
 
