@@ -133,6 +133,12 @@ def test_unequal_numbers_of_rates_and_a_missing_undistilled_student_are_refused(
     change = dataclasses.replace(config.distill, learning_rates=(1e-3, 2e-3))
     with pytest.raises(InputError, match="must try as many rates each"):
         plan_students(dataclasses.replace(config, distill=change))
+    change = dataclasses.replace(config.distill, learning_rates=(1e-3, 1e-3))
+    with pytest.raises(InputError, match=r"`distill.losses \(labels\).learning_rates` must not try a rate twice"):
+        plan_students(dataclasses.replace(config, distill=change))
+    change = dataclasses.replace(config.distill, undistilled="distilled")
+    with pytest.raises(InputError, match="`distill.undistilled` must name a student of labels alone, not of"):
+        plan_students(dataclasses.replace(config, distill=change))
     change = dataclasses.replace(config.distill, undistilled="nobody")
     with pytest.raises(InputError, match=r"`distill.undistilled` must be one of \['labels', 'distilled', 'hot'\]"):
         plan_students(dataclasses.replace(config, distill=change))

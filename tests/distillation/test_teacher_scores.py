@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfr_listbert.distillation import teacher_scores
 from tfr_listbert.distillation.teacher_scores import score_training_lists
+from tfr_listbert.folders import fill_folder
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, InputError
 from tfr_listbert.training.rankers import read_ranker, score_split
@@ -77,6 +78,12 @@ def test_scores_of_other_lists_or_of_another_teacher_are_refused(student_config,
         train_ranker(replace(config, teacher={"scores": student_config.teacher.scores, "bm25_neighbours": 3}))
 
 
+def test_scores_that_another_process_writes_keep_their_manifest(student_config, replace, tmp_path):
+    with fill_folder(tmp_path, "teacher.scores"), pytest.raises(InputError, match="Another process is filling"):
+        score_training_lists(replace(teacher={"scores": str(tmp_path)}))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_teacher_whose_inputs_the_lists_lack_is_refused(student_config, replace, tmp_path):
     lists = tmp_path / "lists"
     for split in ("train", "validation"):
@@ -87,7 +94,7 @@ def test_a_teacher_whose_inputs_the_lists_lack_is_refused(student_config, replac
         write_shards(bare, lists, split)
     with pytest.raises(InputError, match="have no numeric feature 'price'"):
         score_training_lists(replace(data={"lists": str(lists)}, teacher={"scores": str(tmp_path / "scores")}))
-    assert not (tmp_path / "scores").exists()
+    assert not list((tmp_path / "scores").iterdir())
 
 
 def test_scores_that_are_not_numbers_are_refused(student_config, replace, tmp_path):

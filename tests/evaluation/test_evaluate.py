@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import pytrec_eval
 
+from tfr_listbert.config import Config, EvaluateConfig
 from tfr_listbert.evaluation.evaluate import evaluate_ranker, format_results, format_trec
-from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.judgements import describe_grades, judge_lists, read_judgements
 from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.metrics import ScoredList
@@ -78,6 +79,9 @@ def test_judgements_replace_labels_and_what_is_not_judged_counts_nothing(tmp_pat
     documents = tuple(Document(name, {}, 2.0) for name in "ab")
     judged = judge_lists([RankedList("1", "red dress", documents)], read_judgements(path))
     assert [document.label for document in judged[0].documents] == [3.0, 0.0]
+    lists = [RankedList("1", "red dress", documents), RankedList("2", "blue hat", documents)]
+    config = Config(evaluate=EvaluateConfig(judgements=str(path)))
+    assert "judges 1 of 4 documents, none in 1 of 2 lists" in describe_grades(config, lists)
     with pytest.raises(InputError, match="judges no document"):
         judge_lists([RankedList("1", "blue hat", documents)], read_judgements(path))
 

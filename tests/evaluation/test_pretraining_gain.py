@@ -47,8 +47,8 @@ def test_the_table_tells_a_sure_gain_on_unseen_queries_from_none_on_all():
         for name, part in (("all", whole), ("new", unseen))
     }
     assert p["all"] > 0.9 and p["new"] == 0.003
-    assert re.search(r"from_pretrained +0.6000 +0.6000-0.6000 +0.6000 0.6000", unseen)
-    gains = re.findall(r"  (.*) better by (\S+) \((\S+) to (\S+)\) than (.*); .* p = ([\d.]+), .* p = ([\d.]+)", unseen)
+    assert re.search(r"from_pretrained +0.6000 +0.6000 – 0.6000 +0.6000 0.6000", unseen)
+    gains = re.findall(r"  (.*) better by (\S+) \((\S+) – (\S+)\) than (.*); .* p = ([\d.]+), .* p = ([\d.]+)", unseen)
     assert gains == [
         ("pre-trained", "+0.1000", "+0.1000", "+0.1000", "random weights", "0.0030", "0.0030"),
         ("pre-trained", "+0.1500", "+0.1500", "+0.1500", "stemmed BM25", "0.0030", "0.0030"),

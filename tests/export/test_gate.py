@@ -62,7 +62,7 @@ def test_version_is_as_good_as_itself(run_config, exported):
 
 
 def test_version_that_cannot_be_compared_is_not_stable(run_config, exported, tmp_path):
-    assert "Version 7 cannot be asked" in decide_stable(run_config, exported, tmp_path / "7").reason
+    assert "compared with version 7 on the same lists" in decide_stable(run_config, exported, tmp_path / "7").reason
     data = dataclasses.replace(run_config.data, lists=str(tmp_path))
     decision = decide_stable(dataclasses.replace(run_config, data=data), exported, exported)
     assert not decision.is_stable and "holds no test lists" in decision.reason
@@ -75,14 +75,14 @@ def test_a_version_that_reads_what_the_lists_lack_is_not_measured_without_it(run
         return dataclasses.replace(ranked_list, documents=tuple(documents))
 
     lists = list(map(strip, read_gate_lists(run_config)))
-    with pytest.raises(InputError, match="it reads rating, which they do not hold"):
+    with pytest.raises(InputError, match="Version 1 reads rating, which the lists do not hold"):
         score_with_version(exported, lists)
     monkeypatch.setattr(gate, "read_gate_lists", lambda config: lists)
     new = exported.with_name("new")
     monkeypatch.setattr(gate, "_measure", measure_all_but(new, gate._measure))
     decision = decide_stable(run_config, new, exported)
     assert not decision.is_stable
-    assert "Version 1 cannot be asked about the same lists: it reads rating" in decision.reason
+    assert "compared with version 1 on the same lists: Version 1 reads rating" in decision.reason
 
 
 def measure_all_but(new, measure):

@@ -10,6 +10,7 @@ import pytest
 
 from serving.local.sources import ModelSource
 from tfr_listbert.config import LossConfig, LossTermConfig
+from tfr_listbert.evaluation.evaluate import evaluate_ranker
 from tfr_listbert.export.gate import Decision, Measurement
 from tfr_listbert.export.model_card import build_card, count_fitting
 from tfr_listbert.export.requests import RequestBuilder
@@ -53,7 +54,7 @@ def test_canary_is_not_what_a_pasted_line_asks(build):
 
 def test_card_of_a_cascade_names_its_teacher_its_losses_and_what_was_timed(run_config):
     terms = (
-        LossTermConfig("margin_mse_loss", options={"pairs": "all"}),
+        LossTermConfig("margin_mse_loss", options={"min_margin": 0.5}),
         LossTermConfig("softmax_loss", target="labels", weight=0.5),
     )
     teacher = dataclasses.replace(run_config.teacher, run="runs/teacher")
@@ -66,7 +67,7 @@ def test_card_of_a_cascade_names_its_teacher_its_losses_and_what_was_timed(run_c
     student = specify_student(("title",), (), has_vectors=True)
     builder = RequestBuilder(*inputs, (), specify_cascade(student, *inputs))
     card = build_card(config, run, 7, builder, SECONDS, Decision(True, "It is the first version."))
-    assert 'Loss: 1 · `margin_mse_loss` with {"pairs": "all"} on the scores of runs/teacher + ' in card
+    assert 'Loss: 1 · `margin_mse_loss` with {"min_margin": 0.5} on the scores of runs/teacher + ' in card
     assert " + 0.5 · `softmax_loss` on labels; " in card
     assert "`brand` (4 tokens); numbers none.\n- The first 12 documents are ranked anew by the ranker of " in card
     assert "`brand` (4 tokens); numbers `price`, `rating`.\n- Encoder" in card
@@ -80,12 +81,17 @@ def test_forced_version_is_told(build):
     assert "significantly worse.\n**It is stable only because `export.force` was set.**" in card
 
 
-def test_evaluation_of_the_run_becomes_a_table(build, tmp_path):
-    row = {"lists": 20, "ndcg_10": 0.5, "interval": [0.4, 0.6], "mrr": 0.25}
-    (tmp_path / "metrics.json").write_text(json.dumps({"slices": {"all": {"bm25": row}}}))
+def test_evaluation_of_the_checkpoint_becomes_a_table(build, run_config, tmp_path):
+    evaluate = dataclasses.replace(run_config.evaluate, output=str(tmp_path))
+    evaluate_ranker(dataclasses.replace(run_config, evaluate=evaluate))
     card = build(Decision(False, "No."))
-    assert "| all | bm25 | 20 | 0.5000 | 0.4000 – 0.6000 | 0.2500 |" in card
+    results = json.loads((tmp_path / "metrics.json").read_text())
+    row = results["slices"]["all"]["bm25"]
+    low, high = row["interval"]
+    assert f"| all | bm25 | 20 | {row['ndcg_10']:.4f} | {low:.4f} – {high:.4f} | {row['mrr']:.4f} |" in card
     assert "`canary` only, not `stable`" in card
+    (tmp_path / "metrics.json").write_text(json.dumps(results | {"version": "of another checkpoint"}))
+    assert "This checkpoint has not been evaluated" in build(Decision(False, "No."))
 
 
 def test_exported_version_carries_its_card(exported):

@@ -81,6 +81,14 @@ def test_lists_that_are_not_those_of_the_training_are_told(config):
     assert "queries of their test split may have been among its training queries" in warning
 
 
+def test_a_run_that_another_process_prepares_is_refused(config):
+    def prepare(_):
+        with pytest.raises(InputError, match="Another process is preparing `train.run`"):
+            open_run(config, lambda: PROFILE)
+
+    open_folder(config, list_fixed_sections(config), describe_start(config), prepare)
+
+
 def test_a_run_of_pretraining_is_no_place_for_a_ranker(config):
     open_folder(config, list_fixed_sections(config), describe_start(config), lambda _: None)
     with pytest.raises(InputError, match="holds a run of another kind, of pre-training or of an import"):

@@ -37,10 +37,9 @@ class TeacherConfig:
             require(getattr(self, name) >= 0, f"teacher.{name}", "must be >= 0", getattr(self, name))
         for name in ("shard_lists", "batch_lists"):
             require(getattr(self, name) >= 1, f"teacher.{name}", "must be >= 1", getattr(self, name))
-        is_whole = self.student_neighbours == 0 or self.student is not None
-        require(
-            is_whole, "teacher.student", "must name the run folder of the student whose nearest to add", self.student
-        )
+        is_whole = (self.student_neighbours > 0) == (self.student is not None)
+        rule = "must name the run folder of the student whose nearest to add if `teacher.student_neighbours` is set"
+        require(is_whole, "teacher.student", f"{rule}, and else nothing", self.student)
 
 
 _TAKEN_NAMES = ("teacher", "results.json", "table.md")

@@ -23,8 +23,8 @@ class LossTermConfig:
 
     def __post_init__(self) -> None:
         """Checks target and weight."""
-        require(self.target in ("teacher", "labels"), "loss.terms.target", "must be teacher or labels", self.target)
-        require(self.weight > 0, "loss.terms.weight", "must be > 0", self.weight)
+        require(self.target in ("teacher", "labels"), "terms.target", "must be teacher or labels", self.target)
+        require(self.weight > 0, "terms.weight", "must be > 0", self.weight)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,9 +77,9 @@ def compare_with_teacher(
 
     Returns:
         By system `mean` and `interval`; of all but the undistilled student `p` of no difference from it, of students
-        corrected for their number (Holm); of students `kept` (share of the teacher's mean) and, where the teacher
-        leads the undistilled one significantly, of those distilled `closed` (share of that lead). Shares have an
-        `_interval` at 95 % over queries.
+        corrected for their number (Holm); of students `kept` (share of the teacher's mean, if that is not 0) and, where
+        the teacher leads the undistilled one significantly, of those distilled `closed` (share of that lead). Shares
+        have an `_interval` at 95 % over queries.
     """
     teacher, start = values[TEACHER], values.get(undistilled)
     others = [name for name in values if start is not None and name != undistilled]
@@ -92,7 +92,7 @@ def compare_with_teacher(
         row = {"mean": float(own.mean()), "interval": list_ends(bootstrap_interval(own, resamples, seed))}
         if name in p_values:
             row["p"] = p_values[name]
-        if name != TEACHER:
+        if name != TEACHER and teacher.mean() > 0:
             row["kept"] = float(own.mean() / teacher.mean())
             row["kept_interval"] = list_ends(bootstrap_ratio(own, teacher, resamples, seed))
         if has_gap and name not in (TEACHER, undistilled):
@@ -133,7 +133,7 @@ def _format_cells(row: Mapping[str, Any]) -> list[str]:
         return ["", "diverged at every rate", *[""] * 7]
     cells = [f"{row['rate']:g}" if "rate" in row else "", f"{row['mean']:.4f}", format_interval(row["interval"])]
     for share in ("kept", "closed"):
-        cells += [f"{row[share]:.1%}", format_interval(row[f"{share}_interval"], ".3f")] if share in row else ["", ""]
+        cells += [f"{row[share]:.1%}", format_interval(row[f"{share}_interval"], ".1%")] if share in row else ["", ""]
     return [*cells, f"{row['p']:.4f}" if "p" in row else "", row.get("run", "")]
 
 

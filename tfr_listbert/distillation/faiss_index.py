@@ -96,5 +96,6 @@ def _measure_recall(index: Any, vectors: np.ndarray, queries: np.ndarray, lowest
     """Returns the share of the exact best documents that the index finds; equal scores count as found."""
     _, found = index.search(queries, min(RESULTS, len(vectors)))  # [B, R]
     own = np.einsum("bv,brv->br", queries, vectors[np.maximum(found, 0)])
-    is_best = own >= (lowest - 1e-5 * np.maximum(np.abs(lowest), 1.0))[:, np.newaxis]
+    largest = np.maximum(np.abs(own).max(axis=1), np.abs(lowest))  # scores may be of any size
+    is_best = own >= (lowest - 1e-5 * largest)[:, np.newaxis]
     return float(np.mean(is_best & (found >= 0)))

@@ -33,6 +33,19 @@ def plan_students(config: Config) -> dict[str, list[Run]]:
     names = [entry.name for entry in distill.losses]
     require(len(names) >= 1, "distill.losses", "must name at least one student", [])
     require(distill.undistilled in names, "distill.undistilled", f"must be one of {names}", distill.undistilled)
+    taught = [
+        term.loss
+        for one in distill.losses
+        if one.name == distill.undistilled
+        for term in one.terms
+        if term.target != "labels"
+    ]
+    require(
+        not taught,
+        "distill.undistilled",
+        f"must name a student of labels alone, not of {', '.join(taught)}",
+        distill.undistilled,
+    )
     require(config.model.is_student, "model.type", "must be student", config.model.type)
     runs = {entry.name: _plan_rates(config, entry) for entry in distill.losses}
     counts = {name: len(own) for name, own in runs.items()}
@@ -42,8 +55,11 @@ def plan_students(config: Config) -> dict[str, list[Run]]:
 
 def _plan_rates(config: Config, entry: DistilledLossConfig) -> list[Run]:
     loss = LossConfig(name=entry.name, terms=entry.terms)
-    build_terms(loss)
-    return [_build_run(config, loss, Trial(rate)) for rate in entry.learning_rates or config.distill.learning_rates]
+    setting = f"distill.losses ({entry.name})"
+    build_terms(loss, setting)
+    rates = entry.learning_rates or config.distill.learning_rates
+    require(len(set(rates)) == len(rates), f"{setting}.learning_rates", "must not try a rate twice", list(rates))
+    return [_build_run(config, loss, Trial(rate)) for rate in rates]
 
 
 def _build_run(config: Config, loss: LossConfig, trial: Trial) -> Run:

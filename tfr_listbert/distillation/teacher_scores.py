@@ -40,16 +40,16 @@ def score_training_lists(config: Config) -> None:
     """
     settings, folder = config.teacher, Path(config.teacher.scores)
     manifest = build_manifest(config)
-    require_same_manifest(folder, manifest)
     paths = [folder / name_shard(number, manifest["shards"]) for number in range(manifest["shards"])]
-    if not all(path.exists() for path in paths):
-        ranker = read_ranker(settings.run, settings.checkpoint)
-        list_shards(config.data.lists, SPLIT, ranker.batcher.fields, ranker.batcher.features)
-        teacher = TeacherScorer(ranker, settings.batch_lists)
-        widen = build_widening(config)
-        write_manifest(folder, manifest)
-        lists = read_lists(config.data.lists, SPLIT)
-        with fill_folder(folder, "teacher.scores"):
+    with fill_folder(folder, "teacher.scores"):
+        require_same_manifest(folder, manifest)
+        if not all(path.exists() for path in paths):
+            ranker = read_ranker(settings.run, settings.checkpoint)
+            list_shards(config.data.lists, SPLIT, ranker.batcher.fields, ranker.batcher.features)
+            teacher = TeacherScorer(ranker, settings.batch_lists)
+            widen = build_widening(config)
+            write_manifest(folder, manifest)
+            lists = read_lists(config.data.lists, SPLIT)
             for path in tqdm.tqdm(paths, desc="teacher", unit="shard"):
                 part = list(itertools.islice(lists, settings.shard_lists))
                 if not path.exists():

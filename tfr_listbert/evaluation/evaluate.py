@@ -15,8 +15,8 @@ import tqdm
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.intervals import bootstrap_interval, format_interval, list_ends
-from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
-from tfr_listbert.evaluation.significance import LEVEL, paired_randomization_test
+from tfr_listbert.evaluation.judgements import describe_grades, judge_as_configured, relabel
+from tfr_listbert.evaluation.significance import LEVEL, holm, paired_randomization_test
 from tfr_listbert.evaluation.slices import slice_lists
 from tfr_listbert.evaluation.systems import build_bag_of_words_scorer, build_baselines, build_bm25, score_with
 from tfr_listbert.folders import replace_folder
@@ -24,7 +24,7 @@ from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics, summarize_metrics
 from tfr_listbert.schema import RankedList
 from tfr_listbert.training.rankers import Ranker, read_ranker, score_split
-from tfr_listbert.training.run_folder import describe_other_lists
+from tfr_listbert.training.run_folder import compute_version, describe_other_lists
 
 RANKER = "ranker"
 SHOWN_METRIC = "ndcg_10"
@@ -45,13 +45,26 @@ def evaluate_ranker(config: Config) -> None:
     Raises:
         InputError: if run, lists or judgements are missing or do not fit, or `evaluate.output` holds something else.
     """
-    output = Path(config.evaluate.output or Path(config.train.run) / "evaluation" / config.evaluate.split)
+    output = _find_output(config)
     lists = judge_as_configured(config, list(read_lists(config.data.lists, config.evaluate.split)))
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)  # before a folder is made in that of the run
     with replace_folder(output, (RUN_FILE, "metrics.json", "per_query.csv"), "evaluate.output") as folder:
         results = _evaluate(config, lists, ranker, folder)
     print(format_results(results))
     print(f"Wrote metrics.json, per_query.csv and {RUN_FILE} to {output}.")
+
+
+def _find_output(config: Config) -> Path:
+    return Path(config.evaluate.output or Path(config.train.run) / "evaluation" / config.evaluate.split)
+
+
+def read_results(config: Config) -> dict[str, Any] | None:
+    """Returns what `evaluate` has found of the checkpoint that `train.run` and `evaluate` name; None if it has not."""
+    path = _find_output(config) / "metrics.json"
+    if not path.exists():
+        return None
+    results = json.loads(path.read_text(encoding="utf-8"))
+    return results if results.get("version") == compute_version(config.train.run, config.evaluate.checkpoint) else None
 
 
 def _evaluate(config: Config, lists: Sequence[RankedList], ranker: Ranker, folder: Path) -> dict[str, Any]:
@@ -66,7 +79,7 @@ def _evaluate(config: Config, lists: Sequence[RankedList], ranker: Ranker, folde
     scored[RANKER] = ranked
     per_list = {name: compute_metrics(system, settings.relevant_from) for name, system in scored.items()}
     slices = {name: chosen for name, chosen in slice_lists(lists).items() if name in _SLICES}
-    results = _compare(config, per_list, slices)
+    results = _compare(config, per_list, slices, lists)
     if warning := describe_other_lists(config.train.run, config.data.lists):
         results["warning"] = warning
     _write_results(folder, results, per_list, lists, scored[RANKER])
@@ -78,25 +91,28 @@ def _score_ranker(config: Config, ranker: Ranker, count: int) -> list[ScoredList
     return list(tqdm.tqdm(scored, total=count, desc="score", unit="list", mininterval=2))
 
 
-def _compare(config: Config, per_list: Mapping[str, PerList], slices: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _compare(
+    config: Config, per_list: Mapping[str, PerList], slices: Mapping[str, np.ndarray], lists: Sequence[RankedList]
+) -> dict[str, Any]:
     results: dict[str, Any] = {
         "split": config.evaluate.split,
         "run": config.train.run,
-        "grades": _describe_grades(config),
+        "version": compute_version(config.train.run, config.evaluate.checkpoint),
+        "grades": describe_grades(config, lists),
         "slices": {},
     }
     for name, chosen in slices.items():
         own = {system: {key: values[chosen] for key, values in table.items()} for system, table in per_list.items()}
-        results["slices"][name] = {system: _measure(config, table, own[RANKER]) for system, table in own.items()}
+        results["slices"][name] = _compare_systems(config, own)
     return results
 
 
-def _describe_grades(config: Config) -> str:
-    if config.evaluate.judgements:
-        return f"Grades: {config.evaluate.judgements}."
-    if config.data.reader == "clicks":
-        return "Grades: clicks, which favour what the shop showed on top (`shown`)."
-    return ""
+def _compare_systems(config: Config, per_list: Mapping[str, PerList]) -> dict[str, dict[str, Any]]:
+    rows = {system: _measure(config, table, per_list[RANKER]) for system, table in per_list.items()}
+    others = [system for system in rows if system != RANKER]
+    for system, p in zip(others, holm([rows[system]["ranker_p"] for system in others]).tolist(), strict=True):
+        rows[system]["ranker_p"] = p
+    return rows
 
 
 def _measure(config: Config, table: PerList, ranker: PerList) -> dict[str, Any]:
@@ -124,6 +140,7 @@ def format_results(results: Mapping[str, Any]) -> str:
         for system, row in systems.items():
             against = "" if system == RANKER else f" {row['ranker_difference']:>+17.4f} {row['ranker_p']:>7.4f}"
             lines.append(f"  {system:12} {row[SHOWN_METRIC]:>8.4f} {format_interval(row['interval']):>17}{against}")
+    lines.append("p: of no difference from the ranker on other queries, after Holm in a table; other runs may differ.")
     lines += [
         f"Beware: the ranker is significantly worse than {name} (p = {row['ranker_p']:.4f})."
         for name, row in results["slices"].get("all", {}).items()

@@ -6,16 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.stats
 
-from tfr_listbert.evaluation.resampling import (
-    CHUNK_NUMBERS,
-    check_pairs,
-    check_resamples,
-    check_values,
-    draw_means,
-    find_ends,
-)
+from tfr_listbert.evaluation.resampling import check_pairs, check_resamples, check_values, draw_means, find_ends
 from tfr_listbert.schema import InputError
 
 
@@ -42,16 +34,7 @@ def bootstrap_interval(
         raise InputError(f"`confidence` must be between 0 and 1, got {confidence!r}.")
     if len(values) == 1:
         return float("nan"), float("nan")
-    interval = scipy.stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=resamples,
-        batch=max(1, CHUNK_NUMBERS // len(values)),
-        confidence_level=confidence,
-        method="percentile",
-        random_state=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
+    return find_ends(draw_means(values[np.newaxis], resamples, seed)[0], confidence)
 
 
 def bootstrap_ratio(
@@ -83,7 +66,7 @@ def bootstrap_ratio(
 
 def list_ends(interval: tuple[float, float]) -> list[float | None]:
     """Returns the ends of an interval as JSON can hold them: None where there is none, as of one query."""
-    return [None if math.isnan(end) else end for end in interval]
+    return [end if math.isfinite(end) else None for end in interval]
 
 
 def format_interval(ends: Sequence[float | None], form: str = ".4f") -> str:
@@ -92,4 +75,4 @@ def format_interval(ends: Sequence[float | None], form: str = ".4f") -> str:
     >>> format_interval((0.25, 0.5)), format_interval((math.nan, math.nan)), format_interval([None, None])
     ('0.2500 – 0.5000', '–', '–')
     """
-    return "–" if None in ends or math.isnan(ends[0]) else " – ".join(f"{end:{form}}" for end in ends)
+    return "–" if any(end is None or math.isnan(end) for end in ends) else " – ".join(f"{end:{form}}" for end in ends)

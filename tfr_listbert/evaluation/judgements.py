@@ -74,6 +74,27 @@ def judge_as_configured(config: Config, lists: Sequence[RankedList]) -> Sequence
     return lists if judgements is None else judge_lists(lists, read_judgements(judgements))
 
 
+def describe_grades(config: Config, lists: Sequence[RankedList]) -> str:
+    """Returns where the grades of `lists` come from, and how many documents are judged; "" for the lists' own."""
+    if config.evaluate.judgements:
+        judgements = read_judgements(config.evaluate.judgements)
+        judged = [sum(key in judgements for key in _list_keys(one)) for one in lists]
+        documents = sum(len(one.documents) for one in lists)
+        bare = judged.count(0)
+        return (
+            f"Grades: {config.evaluate.judgements}, which judges {sum(judged):,} of {documents:,} documents, none in "
+            f"{bare:,} of {len(lists):,} lists; a document that it does not judge counts as grade 0."
+        )
+    if config.data.reader == "clicks":
+        return "Grades: clicks, which favour what the shop showed on top (`shown`)."
+    return ""
+
+
+def _list_keys(ranked_list: RankedList) -> list[tuple[str, str]]:
+    query = fold_query(ranked_list.query)
+    return [(query, document.document_id) for document in ranked_list.documents]
+
+
 def judge_lists(lists: Iterable[RankedList], judgements: dict[tuple[str, str], float]) -> list[RankedList]:
     """Returns `lists` with the judged grades as labels; a document that nobody judged gets 0.
 
@@ -84,7 +105,7 @@ def judge_lists(lists: Iterable[RankedList], judgements: dict[tuple[str, str], f
     """
     judged, found = [], False
     for ranked_list in lists:
-        keys = [(fold_query(ranked_list.query), document.document_id) for document in ranked_list.documents]
+        keys = _list_keys(ranked_list)
         found = found or any(key in judgements for key in keys)
         documents = zip(ranked_list.documents, keys, strict=True)
         judged.append(

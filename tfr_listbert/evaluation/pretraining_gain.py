@@ -11,7 +11,7 @@ from tfr_listbert.config import ComparedLossConfig, Config, require
 from tfr_listbert.evaluation.comparison.compare import compare_losses
 from tfr_listbert.evaluation.comparison.plan import DECIDED_OF_RUNS
 from tfr_listbert.evaluation.comparison.results import Results, System
-from tfr_listbert.evaluation.intervals import bootstrap_interval
+from tfr_listbert.evaluation.intervals import bootstrap_interval, format_interval
 from tfr_listbert.evaluation.luck import Luck, combine_luck, estimate_luck, paired_run_test
 from tfr_listbert.evaluation.significance import holm, paired_randomization_test
 from tfr_listbert.evaluation.slices import slice_lists
@@ -81,9 +81,9 @@ def _format_slice(
     values = {system.name: system.mean_per_list(metric)[chosen] for system in systems if system.finished}
     runs = {system.name: [float(run.per_list[metric][chosen].mean()) for run in system.finished] for system in systems}
     for system, own in values.items():
-        low, high = bootstrap_interval(own, resamples, seed)
+        ends = format_interval(bootstrap_interval(own, resamples, seed))
         each = " ".join(f"{value:.4f}" for value in runs[system])
-        lines.append(f"  {system:16} {own.mean():>8.4f} {f'{low:.4f}-{high:.4f}':>16}   {each}")
+        lines.append(f"  {system:16} {own.mean():>8.4f} {ends:>16}   {each}")
     for system in systems:
         if lost := len(system.runs) - len(system.finished):
             lines.append(f"  {system.name}: {lost} of {len(system.runs)} runs diverged or failed, and are not counted")
@@ -111,9 +111,9 @@ def _describe_gains(
     lines = []
     for pair, (p, p_of_runs) in zip(pairs, corrected, strict=True):
         difference = values[pair[0]] - values[pair[1]]
-        low, high = bootstrap_interval(difference, resamples, seed)
+        ends = format_interval(bootstrap_interval(difference, resamples, seed), "+.4f")
         lines.append(
-            f"  {_WORDS[pair[0]]} better by {np.mean(difference):+.4f} ({low:+.4f} to {high:+.4f}) than "
+            f"  {_WORDS[pair[0]]} better by {np.mean(difference):+.4f} ({ends}) than "
             f"{_WORDS[pair[1]]}; paired randomization test over queries, corrected for {len(pairs)} pairs (Holm), "
             f"p = {p:.4f}, for other runs as well p = {p_of_runs:.4f}"
         )

@@ -25,7 +25,7 @@ from tfr_listbert.lists.rejections import Rejections
 from tfr_listbert.lists.shop.files import CATALOGUE_FILE, GRADES_FILE, LOG_FILE, write_shop
 from tfr_listbert.lists.shop.simulation import TEST_WINDOW, TRAINING_WINDOW, simulate
 from tfr_listbert.metrics import compute_metrics
-from tfr_listbert.schema import Document, RankedList, fold_query
+from tfr_listbert.schema import Document, InputError, RankedList, fold_query
 
 REPORT_FILE = "report.json"
 
@@ -67,6 +67,11 @@ def build_report(folder: str | Path) -> dict[str, Any]:
     judgements = read_judgements(folder / GRADES_FILE)
     lists = {grading: _read_lists(folder, grading) for grading in GRADINGS}
     training, shown = _split(lists[GRADINGS[-1]])
+    if not training or not shown:
+        window = "test" if training else "training"
+        raise InputError(
+            f"{folder} has no list of the {window} window: products are shown too seldom. Raise `shop.sessions`."
+        )
     test = [one for one in judge_lists(shown, judgements) if _labels(one).any()]
     seen = {fold_query(one.query) for one in training}
     is_seen = np.asarray([fold_query(one.query) in seen for one in test])

@@ -75,7 +75,7 @@ def decide_stable(config: Config, folder: Path, stable: Path | None) -> Decision
     try:
         current = _measure(stable, lists, config)
     except (OSError, tf.errors.OpError, InputError) as error:
-        return _refuse(config, f"Version {stable.name} cannot be asked about the same lists: {error}", measured)
+        return _refuse(config, f"It cannot be compared with version {stable.name} on the same lists: {error}", measured)
     p_value = paired_randomization_test(values, current, config.evaluate.resamples, config.evaluate.seed)
     difference = float(np.mean(values - current))
     reason = (
@@ -105,7 +105,7 @@ def score_with_version(folder: Path, lists: Sequence[RankedList]) -> list[Scored
     known = {name for one in lists for document in one.documents for name in (*document.fields, *document.features)}
     with ReloadedModel(folder) as model:
         if lacking := sorted(set(model.list_inputs("rank")) - known - {QUERY}):
-            raise InputError(f"it reads {', '.join(lacking)}, which they do not hold.")
+            raise InputError(f"Version {folder.name} reads {', '.join(lacking)}, which the lists do not hold.")
         for start in range(0, len(lists), _BATCH_LISTS):
             batch = lists[start : start + _BATCH_LISTS]
             protos = [build_elwc(one).SerializeToString() for one in batch]

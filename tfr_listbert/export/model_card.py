@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfr_listbert.config import Config, read_config
+from tfr_listbert.evaluation.evaluate import read_results
 from tfr_listbert.evaluation.intervals import format_interval
 from tfr_listbert.export.gate import GATE_METRIC, Decision
 from tfr_listbert.export.requests import RequestBuilder
@@ -156,24 +157,17 @@ def _describe_quality(config: Config, decision: Decision) -> str:
             f"\nThis file, scored on {decision.measured.lists} {config.evaluate.split} lists: {GATE_METRIC} "
             f"{decision.measured.mean:.4f} (95 % interval {format_interval(decision.measured.interval)})."
         )
-    table = _read_table(config)
-    return (
-        "\n".join(lines)
-        + "\n"
-        + (f"\n{table}" if table else "\nThe run has not been evaluated against other rankers.\n")
-    )
+    return "\n".join([*lines, "", _describe_results(read_results(config))])
 
 
-def _read_table(config: Config) -> str:
-    """Returns the results of `evaluate` as a table, "" where there are none."""
-    folder = config.evaluate.output or Path(config.train.run) / "evaluation" / config.evaluate.split
-    try:
-        slices: dict[str, Any] = json.loads((Path(folder) / "metrics.json").read_text(encoding="utf-8"))["slices"]
-        lines = [_format_row(name, system, row) for name, rows in slices.items() for system, row in rows.items()]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    head = "| queries | system | lists | NDCG@10 | 95 % interval | MRR |\n|---|---|---|---|---|---|\n"
-    return f"Measured by `evaluate` on the checkpoint:\n\n{head}" + "\n".join(lines) + "\n"
+def _describe_results(results: Mapping[str, Any] | None) -> str:
+    """Returns the results of `evaluate` as a table."""
+    if results is None:
+        return "This checkpoint has not been evaluated against other rankers.\n"
+    head = "| queries | system | lists | NDCG@10 | 95 % interval | MRR |\n|---|---|---|---|---|---|"
+    slices = results["slices"]
+    lines = [_format_row(name, system, row) for name, rows in slices.items() for system, row in rows.items()]
+    return "\n".join([f"Measured by `evaluate` on the checkpoint. {results['grades']}\n", head, *lines, ""])
 
 
 def _format_row(name: str, system: str, row: Mapping[str, Any]) -> str:

@@ -39,6 +39,9 @@ class ReloadedModel:
         try:
             with self._session.graph.as_default():
                 loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        except BaseException:
+            self._session.close()
+            raise
         finally:
             logger.setLevel(level)
         self._signatures = loaded.signature_def

@@ -39,8 +39,8 @@ class LossTerm:
         return self.weight * self.loss(targets, scores, mask, lists["document_keys"], seed, lists["weights"])
 
 
-def build_terms(config: LossConfig) -> list[LossTerm]:
-    """Returns the losses of a config.
+def build_terms(config: LossConfig, setting: str = "loss") -> list[LossTerm]:
+    """Returns the losses of a config, which `setting` names in messages.
 
     Raises:
         InputError: if a loss is unknown or misset.
@@ -49,7 +49,7 @@ def build_terms(config: LossConfig) -> list[LossTerm]:
         return [LossTerm(build_loss(config.loss, config.options))]
     builders = {"teacher": build_distillation_loss, "labels": build_loss}
     return [
-        LossTerm(builders[term.target](term.loss, term.options, f"loss.terms[{number}]"), term.weight)
+        LossTerm(builders[term.target](term.loss, term.options, f"{setting}.terms[{number}]"), term.weight)
         for number, term in enumerate(config.terms)
     ]
 

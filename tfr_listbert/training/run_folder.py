@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tfr_listbert.config import Config, read_config, write_config
-from tfr_listbert.folders import replace_file
+from tfr_listbert.folders import lock_folder, replace_file
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.checkpoints import find_checkpoint
@@ -69,15 +69,24 @@ def open_folder(
         prepare: writes what else belongs into a new folder; called again if it did not come to its end.
 
     Raises:
-        InputError: if the folder holds a run with other settings or of other data; the message names them.
+        InputError: if the folder holds a run with other settings or of other data, which the message names, or another
+            process is making it.
     """
     run = Path(config.train.run)
-    if (run / "config.yaml").exists():
-        _require_same(config, read_config(run / "config.yaml"), sections)
-        _require_same_contents(run, contents)
-        return run
-    has_tokenizer = Path(config.text.folder).resolve() == (run / "tokenizer").resolve()
-    _begin_folder(run, ("tokenizer",) if has_tokenizer else ())
+    if not (run / "config.yaml").exists():
+        has_tokenizer = Path(config.text.folder).resolve() == (run / "tokenizer").resolve()
+        _begin_folder(run, ("tokenizer",) if has_tokenizer else ())
+        with lock_folder(run, f"Another process is preparing `train.run` {run}; wait for its end, or name another."):
+            if not (run / "config.yaml").exists():
+                _fill_folder(run, config, contents, has_tokenizer, prepare)
+    _require_same(config, read_config(run / "config.yaml"), sections)
+    _require_same_contents(run, contents)
+    return run
+
+
+def _fill_folder(
+    run: Path, config: Config, contents: Mapping[str, str], has_tokenizer: bool, prepare: Callable[[Path], None]
+) -> None:
     with replace_file(run / CONTENTS_FILE) as partial:
         partial.write_text(json.dumps(contents, indent=1) + "\n")
     if not has_tokenizer:
@@ -86,7 +95,6 @@ def open_folder(
     prepare(run)
     with replace_file(run / "config.yaml") as partial:  # last: a folder without it is begun anew
         write_config(config, partial)
-    return run
 
 
 def _begin_folder(run: Path, known: Sequence[str]) -> None:

@@ -50,8 +50,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any] | None:
 
 
 def write_manifest(folder: str | Path, manifest: Mapping[str, Any]) -> None:
-    """Writes the manifest, whole or not at all; makes the folder."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    """Writes the manifest, whole or not at all."""
     with replace_file(Path(folder) / MANIFEST_FILE) as partial:
         partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 

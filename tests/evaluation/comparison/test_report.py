@@ -222,6 +222,14 @@ def test_a_mean_curve_has_the_steps_that_all_finished_runs_have(comparison):
     assert list(mean_curve(list_mle, "ndcg_10")) == [10, 20, 30, 40] and mean_curve(wild, "ndcg_10") == {}
 
 
+def test_the_mean_curve_of_folds_has_the_mean_of_their_steps(comparison):
+    softmax = comparison[1].systems[0]
+    first = build_outcome([0.1, 0.3])
+    longer = dataclasses.replace(first, history=tuple({**entry, "step": entry["step"] + 4} for entry in first.history))
+    run = dataclasses.replace(softmax.runs[0], outcomes=(first, longer))
+    assert mean_curve(dataclasses.replace(softmax, runs=(run,)), "ndcg_10") == pytest.approx({12: 0.1, 22: 0.3})
+
+
 def test_the_conclusion_names_leader_losers_and_what_is_sampled(findings):
     leader = describe_leader(findings.board)
     assert leader.startswith("softmax has the highest ndcg_10") and "It is better than list_mle and random." in leader
@@ -252,7 +260,7 @@ def test_runs_that_came_out_alike_are_said_to(comparison):
     run = build_run(results.lists, 1, 1.0, build_outcome([0.5, 0.5]))
     system = dataclasses.replace(results.systems[0], runs=(run, run, run))
     board = rank_systems([system], "ndcg_10", 200, 1)
-    assert "which is 0.0000, pooled over 1 of them" in describe_population(board, [system])
+    assert "these very runs alone: the runs of a loss came out all alike." in describe_population(board, [system])
 
 
 def test_what_only_the_correction_leaves_undecided_is_said_to_be_behind(findings):

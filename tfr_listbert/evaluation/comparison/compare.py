@@ -23,6 +23,7 @@ from tfr_listbert.evaluation.comparison.results import Results, read_system, rea
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, write_tensorboard
 from tfr_listbert.folders import fill_folder, replace_folder
+from tfr_listbert.rows.tested_queries import require_untested_starts
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.experiments.outcome import OUTCOME_FILE, has_ended, read_end, read_outcome
 from tfr_listbert.training.experiments.processes import run_all
@@ -88,6 +89,7 @@ def _compare(config: Config) -> Results:
 def _plan(config: Config, place: str) -> _Plan:
     """Returns the plan; folds are written to `place`."""
     rows = plan_rows(config.compare)
+    require_untested_starts(config, {config.encoder.initial, *(row.entry.initial for row in rows)})
     folds = prepare_folds(config, place)
     labels = read_labels(fold.lists for fold in folds)
     notes = [check_labels(row, labels) for row in rows]

@@ -8,6 +8,8 @@ from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard
 from tfr_listbert.evaluation.comparison.results import System
 from tfr_listbert.evaluation.significance import LEVEL
 
+_MANY_SEEDS = 10
+
 
 def describe_leader(board: Leaderboard) -> str:
     """Returns who leads, from whom it cannot be told apart, and whom it beats."""
@@ -48,8 +50,13 @@ def describe_population(board: Leaderboard, systems: Sequence[System]) -> str:
         queries = "There is one test query: nothing can be said of other queries, and no difference can be significant."
     else:
         queries = f"The tests hold for other queries like the {board.queries} test queries, not for another shop."
-    if not luck.shares:
-        runs = "They hold for these very runs alone: one run of each loss tells nothing of another one."
+    if luck.deviation < 1e-12:  # equal but for rounding
+        why = (
+            "the runs of a loss came out all alike"
+            if luck.shares
+            else "one run of each loss tells nothing of another one"
+        )
+        runs = f"They hold for these very runs alone: {why}."
     else:
         runs = (
             "They hold for other runs, too, as far as the losses share one spread from run to run, which is "
@@ -61,7 +68,10 @@ def describe_population(board: Leaderboard, systems: Sequence[System]) -> str:
                 " What varied more in these runs is tested with the spread of its own runs, so few that after the "
                 f"correction hardly any difference can be proven: {_join(own)}."
             )
-        runs += f" {seeds} seeds of one loss are too few for a claim on its own spread, or on its best or worst seed."
+        if seeds < _MANY_SEEDS:
+            runs += (
+                f" {seeds} seeds of one loss are too few for a claim on its own spread, or on its best or worst seed."
+            )
     if any(len(run.lists_by_fold) > 1 for system in systems for run in system.runs):
         runs += (
             " The folds of a loss share most of their training lists, so that their luck is not independent; a run "

@@ -27,7 +27,7 @@ def plot_all(board: Leaderboard, systems: Sequence[System]) -> list[Image]:
     curves = {system.name: mean_curve(system, board.metric) for system in systems if system.row}
     curves = {name: curve for name, curve in curves.items() if curve}
     if curves:
-        caption = f"validation {board.metric} against optimizer step, mean over seeds"
+        caption = f"validation {board.metric} against optimizer step, mean over seeds; it ends with the shortest run"
         images.insert(1, Image("curves.png", plot_curves(curves, board.metric), caption))
     return images
 
@@ -39,14 +39,16 @@ def _describe_differences(board: Leaderboard) -> str:
 
 
 def mean_curve(system: System, metric: str) -> dict[int, float]:
-    """Returns the validation metric by step, mean over the finished runs, at the steps where all were evaluated."""
-    curves = [
-        {int(entry["step"]): entry[metric] for entry in outcome.history}
-        for run in system.finished
-        for outcome in run.outcomes
-    ]
-    steps = set.intersection(*map(set, curves)) if curves else set()
-    return {step: float(np.mean([curve[step] for curve in curves])) for step in sorted(steps)}
+    """Returns the validation metric by step, mean over the finished runs, up to the last evaluation that all have.
+
+    The n-th evaluation of one run is held with the n-th of others; in folds of other sizes they are at other steps, of
+    which the mean is taken.
+    """
+    histories = [outcome.history for run in system.finished for outcome in run.outcomes]
+    return {
+        round(np.mean([entry["step"] for entry in entries])): float(np.mean([entry[metric] for entry in entries]))
+        for entries in zip(*histories, strict=False)
+    }
 
 
 def plot_losses(board: Leaderboard) -> bytes:

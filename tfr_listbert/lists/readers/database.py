@@ -30,12 +30,18 @@ class Database:
     Times without a zone are UTC.
     """
 
-    def __init__(self, folder: str | Path, memory_gigabytes: float = MEMORY_GIGABYTES):
+    def __init__(self, folder: str | Path, memory_gigabytes: float | None = None):
         """Opens a new database in `folder`, which is made if missing.
+
+        Args:
+            folder: the scratch folder.
+            memory_gigabytes: the option of that name of a reader that has it.
 
         Raises:
             InputError: if the memory is too little to read anything.
         """
+        self._advice = "" if memory_gigabytes is None else "raise `data.options.memory_gigabytes` or "
+        memory_gigabytes = MEMORY_GIGABYTES if memory_gigabytes is None else memory_gigabytes
         require(memory_gigabytes >= 0.25, "data.options.memory_gigabytes", "must be >= 0.25", memory_gigabytes)
         Path(folder).mkdir(parents=True, exist_ok=True)
         self._memory_gigabytes = memory_gigabytes
@@ -119,7 +125,7 @@ class Database:
             yield
         except duckdb.OutOfMemoryException as error:
             raise InputError(
-                f"{self._memory_gigabytes} GB of memory do not suffice; raise `data.options.memory_gigabytes` or free "
+                f"{self._memory_gigabytes} GB of memory do not suffice; {self._advice}free "
                 f"disk space beside the output. ({str(error).splitlines()[0]})"
             ) from None
         except _FILE_ERRORS as error:

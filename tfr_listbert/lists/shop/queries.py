@@ -73,8 +73,9 @@ def build_queries(vocabulary: Vocabulary, products: Sequence[Product], size: int
             )
     queries = sorted(list(found.values())[:size], key=lambda query: len(query.text.split()) + rng.gauss(0, 1.2))
     traffic = [(rank + _ZIPF_SHIFT) ** -_ZIPF_EXPONENT for rank in range(1, size + 1)]
+    total = sum(traffic)
     return tuple(
-        dataclasses.replace(query, text=text, traffic=share / sum(traffic))
+        dataclasses.replace(query, text=text, traffic=share / total)
         for query, text, share in zip(queries, _misspell_tail(queries, rng), traffic, strict=True)
     )
 

@@ -79,7 +79,7 @@ def score_products(
     rng = np.random.default_rng([seed, 1])
     texts = {product.document_id: f"{product.title} {product.shown_brand}" for product in products}
     bm25 = BM25(texts)
-    keywords = np.stack([bm25.score(query.text, list(texts)) for query in queries])
+    keywords = np.stack([bm25.score_all(query.text) for query in queries])
     keywords /= np.maximum(keywords.max(axis=1, keepdims=True), 1e-6)
     is_known = rng.random((len(queries), 1)) < _KNOWN_CATEGORY_RATE
     popularity = np.log([product.popularity for product in products])

@@ -23,7 +23,8 @@ def choose_typical(values: Sequence[str], rng: random.Random) -> str:
 def misspell(text: str, rng: random.Random) -> str:
     """Returns the text with one letter of a word of five letters or more dropped, doubled, swapped or replaced.
 
-    A text without such a word comes back as it is. First letters stay, as they mostly do when people type.
+    A text without such a word comes back as it is, and so does one in eleven others, where a letter takes the place of
+    its equal. First letters stay, as they mostly do when people type.
 
     >>> misspell("red sneakers", random.Random(1))
     'red sneakres'
