@@ -11,9 +11,10 @@ import pytrec_eval
 
 from tfr_listbert.config import Config, EvaluateConfig
 from tfr_listbert.evaluation.evaluate import evaluate_ranker, format_results, format_trec
-from tfr_listbert.evaluation.judgements import describe_grades, judge_lists, read_judgements
+from tfr_listbert.evaluation.judgements import describe_grades, judge_lists
 from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.lists.grades import read_grades
 from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import Document, InputError, RankedList
 from tfr_listbert.training.ranking import train_ranker
@@ -77,35 +78,13 @@ def test_judgements_replace_labels_and_what_is_not_judged_counts_nothing(tmp_pat
     path = tmp_path / "grades.csv"
     path.write_text("query,document_id,grade\nRed  Dress,a,3\nred dress,c,1.5\n")
     documents = tuple(Document(name, {}, 2.0) for name in "ab")
-    judged = judge_lists([RankedList("1", "red dress", documents)], read_judgements(path))
+    judged = judge_lists([RankedList("1", "red dress", documents)], read_grades(path, "evaluate.judgements"))
     assert [document.label for document in judged[0].documents] == [3.0, 0.0]
     lists = [RankedList("1", "red dress", documents), RankedList("2", "blue hat", documents)]
     config = Config(evaluate=EvaluateConfig(judgements=str(path)))
     assert "judges 1 of 4 documents, none in 1 of 2 lists" in describe_grades(config, lists)
     with pytest.raises(InputError, match="judges no document"):
-        judge_lists([RankedList("1", "blue hat", documents)], read_judgements(path))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("query,document,grade\nq,a,1\n", "document_id not found"),
-        ("query,document_id,grade\nq,a,1\nq,b,good\n", "line 3: a grade must be a finite number >= 0, got 'good'"),
-        ("query,document_id,grade\nq,a,-1\n", "line 2: a grade must be a finite number >= 0, got '-1'"),
-        ("query,document_id,grade\nq,a\n", "line 2: a grade must be a finite number >= 0, got None"),
-        (
-            "query,document_id,grade\nRed dress,a,3\nred  dress,a ,0\n",
-            "line 3: a document must have one grade for a query .* got 0 after 3 for 'red dress' and 'a'",
-        ),
-        ("grade,query,document_id\n1,q\n", "line 2: a judgement must have a query and a document id"),
-        ("query,document_id,grade\nbl\udcff,a,1\n", "grades.csv cannot be read: 'utf-8' codec can't decode byte 0xff"),
-    ],
-)
-def test_bad_judgements_are_named(tmp_path, text, message):
-    path = tmp_path / "grades.csv"
-    path.write_text(text, errors="surrogateescape")
-    with pytest.raises(InputError, match=message):
-        read_judgements(path)
+        judge_lists([RankedList("1", "blue hat", documents)], read_grades(path, "evaluate.judgements"))
 
 
 def test_any_checkpoint_that_is_kept_can_be_evaluated(run_config, tmp_path):

@@ -26,7 +26,7 @@ def load(folder, values, max_rejected_rate=0.0):
         Rejections(folder / "rejected.csv", max_rejected_rate) as rejections,
     ):
         create_texts(database)
-        request = ReadRequest((), (), frozenset(), "", None, folder, rejections)
+        request = ReadRequest(folder, rejections)
         load_source(request, database, source, "pretrain.sources[0]")
         return list(database.read_rows("SELECT key, text, is_query, count FROM texts ORDER BY key"))
 

@@ -32,7 +32,8 @@ class EvaluateConfig:
     relevant_from: float = 1.0
     """Labels from here on count as relevant in MRR, MAP, precision and recall."""
     judgements: str | None = None
-    """CSV file of `query`, `document_id`, `grade` whose grades replace the labels; unjudged documents get 0."""
+    """Path or glob of CSV, JSONL or Parquet files of `query`, `document_id`, `grade`, whose grades replace the labels;
+    unjudged documents get 0."""
     batch_lists: int = 32
     """Lists scored at a time."""
     resamples: int = 10_000

@@ -2,82 +2,33 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import gzip
-import math
-import zlib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from tfr_listbert.config import Config
+from tfr_listbert.lists.grades import read_grades
 from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import InputError, RankedList, fold_query
 
-COLUMNS = ("query", "document_id", "grade")
-
-
-def read_judgements(path: str | Path) -> dict[tuple[str, str], float]:
-    """Returns the grade of each (folded query, document id) in a CSV file of `query`, `document_id`, `grade`.
-
-    Args:
-        path: the file, gzipped if it ends in `.gz`.
-
-    Raises:
-        InputError: if the file or a column is missing, it cannot be read, a grade is not a finite number >= 0, or a
-            document has two for a query.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"`evaluate.judgements` names no file: got {str(path)!r}.")
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            return _parse_judgements(csv.DictReader(file), path)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"`evaluate.judgements` {path} cannot be read: {error}.") from None
-
-
-def _parse_judgements(rows: csv.DictReader, path: Path) -> dict[tuple[str, str], float]:
-    missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-    if missing:
-        raise InputError(f"{path} must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} not found.")
-    judgements = {}
-    for row in rows:
-        if row["query"] is None or row["document_id"] is None:
-            raise InputError(f"{path}, line {rows.line_num}: a judgement must have a query and a document id.")
-        key = fold_query(row["query"]), row["document_id"].strip()
-        grade = _parse_grade(row["grade"], path, rows.line_num)
-        if judgements.setdefault(key, grade) != grade:
-            raise InputError(
-                f"{path}, line {rows.line_num}: a document must have one grade for a query (case and white space "
-                f"folded), got {grade:g} after {judgements[key]:g} for {key[0]!r} and {key[1]!r}."
-            )
-    return judgements
-
-
-def _parse_grade(text: str, path: Path, line: int) -> float:
-    try:
-        grade = float(text)
-    except (TypeError, ValueError):
-        grade = math.nan
-    if not (math.isfinite(grade) and grade >= 0):
-        raise InputError(f"{path}, line {line}: a grade must be a finite number >= 0, got {text!r}.")
-    return grade
+SETTING = "evaluate.judgements"
 
 
 def judge_as_configured(config: Config, lists: Sequence[RankedList]) -> Sequence[RankedList]:
-    """Returns `lists` with the grades of `evaluate.judgements` where that is set, or else as they are."""
+    """Returns `lists` with the grades of `evaluate.judgements` where that is set, or else as they are.
+
+    Raises:
+        InputError: as `read_grades` and `judge_lists`.
+    """
     judgements = config.evaluate.judgements
-    return lists if judgements is None else judge_lists(lists, read_judgements(judgements))
+    return lists if judgements is None else judge_lists(lists, read_grades(judgements, SETTING))
 
 
 def describe_grades(config: Config, lists: Sequence[RankedList]) -> str:
     """Returns where the grades of `lists` come from, and how many documents are judged; "" for the lists' own."""
     if config.evaluate.judgements:
-        judgements = read_judgements(config.evaluate.judgements)
+        judgements = read_grades(config.evaluate.judgements, SETTING)
         judged = [sum(key in judgements for key in _list_keys(one)) for one in lists]
         documents = sum(len(one.documents) for one in lists)
         bare = judged.count(0)

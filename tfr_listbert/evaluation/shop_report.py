@@ -15,9 +15,10 @@ import scipy.stats
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.bag_of_words import BagOfWordsRanker
-from tfr_listbert.evaluation.judgements import judge_lists, read_judgements
+from tfr_listbert.evaluation.judgements import judge_lists
 from tfr_listbert.evaluation.systems import Scorer, build_bm25_scorer, score_as_shown, score_at_random, score_with
 from tfr_listbert.lists.bm25 import BM25, parse_words
+from tfr_listbert.lists.grades import read_grades
 from tfr_listbert.lists.readers.clicks import ClicksReader
 from tfr_listbert.lists.readers.grading import GRADINGS
 from tfr_listbert.lists.readers.request import ReadRequest
@@ -64,7 +65,7 @@ def build_report(folder: str | Path) -> dict[str, Any]:
         - `conditions`: whether each condition on a good shop holds.
     """
     folder = Path(folder)
-    judgements = read_judgements(folder / GRADES_FILE)
+    judgements = read_grades(folder / GRADES_FILE, "shop.output")
     lists = {grading: _read_lists(folder, grading) for grading in GRADINGS}
     training, shown = _split(lists[GRADINGS[-1]])
     if not training or not shown:
@@ -120,15 +121,7 @@ def _read_lists(folder: Path, grading: str) -> list[RankedList]:
         test_window=test_window,
     )
     with tempfile.TemporaryDirectory() as scratch, Rejections(Path(scratch) / "rejected.csv", 1.0) as rejections:
-        request = ReadRequest(
-            fields=_FIELDS,
-            features=(),
-            optional_features=frozenset(),
-            split_by="time",
-            list_size=None,
-            folder=Path(scratch),
-            rejections=rejections,
-        )
+        request = ReadRequest(Path(scratch), rejections, _FIELDS, split_by="time")
         return [ranked_list for ranked_list in reader.read(request) if len(ranked_list.documents) > 1]
 
 

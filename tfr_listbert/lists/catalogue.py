@@ -39,7 +39,7 @@ def read_catalogue(
         InputError: if files or columns are missing, or any row has no id, the id of another row, or cannot be read.
     """
     with tempfile.TemporaryDirectory() as scratch, Rejections(Path(scratch) / "rejected.csv") as rejections:
-        request = ReadRequest(tuple(fields), tuple(features), frozenset(), "query", None, Path(scratch), rejections)
+        request = ReadRequest(Path(scratch), rejections, tuple(fields), tuple(features))
         with Database(Path(scratch) / "database") as database:
             source = open_source(pattern, settings[0], csv_format)
             wanted = {DOCUMENT_ID: True, **request.document_columns}

@@ -64,7 +64,7 @@ def read_corpus(config: Config, folder: Path, counts: TextCounts) -> Iterator[tu
     with Database(folder / "database") as database:
         create_texts(database)
         with Rejections.as_configured(folder / "rejected.csv", config.data) as rejections:
-            request = _build_request(folder, rejections)
+            request = ReadRequest(folder, rejections)
             if config.pretrain.lists:
                 _load_lists(config, request, database, excluded)
             for setting, source in sources.items():
@@ -92,10 +92,6 @@ def _build_sources(values: Sequence[dict[str, Any]], setting: str) -> dict[str, 
         f"{setting}[{index}]": build_dataclass(CorpusSource, one, f"{setting}[{index}]")
         for index, one in enumerate(values)
     }
-
-
-def _build_request(folder: Path, rejections: Rejections) -> ReadRequest:
-    return ReadRequest((), (), frozenset(), "", None, folder, rejections)
 
 
 def _load_lists(config: Config, request: ReadRequest, database: Database, excluded: set[int]) -> None:
@@ -177,6 +173,6 @@ def _read_excluded(config: Config, folder: Path) -> set[int]:
             Rejections.as_configured(folder / "excluded.csv", config.data) as rejections,
         ):
             create_texts(database)
-            load_source(_build_request(folder, rejections), database, source, setting)
+            load_source(ReadRequest(folder, rejections), database, source, setting)
             hashes.update(hash_query(text) for (text,) in database.read_rows("SELECT text FROM texts"))
     return hashes

@@ -172,7 +172,7 @@ def test_log_is_read_by_the_reader_of_clicks(tmp_path):
     (tmp_path / "catalogue.csv").write_text("document_id,title\na,hat\nb,coat\nc,shoe\n")
     reader = ClicksReader(str(tmp_path / "log.csv"), str(tmp_path / "catalogue.csv"), min_impressions=4)
     with Rejections(tmp_path / "rejected.csv", 0.0) as rejections:
-        request = ReadRequest(("title",), (), frozenset(), "query", None, tmp_path / "scratch", rejections)
+        request = ReadRequest(tmp_path / "scratch", rejections, ("title",))
         (read,) = reader.read(request)
     assert (read.query, read.query_count) == ("red dress", 4)
     # Equation 1 of the paper: ceil(4 · CTR / highest CTR), of 1/4, 4/4 and 0/4.

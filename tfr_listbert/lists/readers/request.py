@@ -33,25 +33,25 @@ class ReadRequest:
     """What a reader is asked for.
 
     Attributes:
+        folder: scratch folder; the caller removes it.
+        rejections: takes the rows that cannot be used.
         fields: names of the text fields that every document gets, "" where missing.
         features: names of the numeric features that every document gets, NaN where missing.
         optional_features: those of `features` that the source need not have.
         split_by: `query`, `time` or `given`; for the latter two the reader sets the split of every list.
         list_size: documents per list, the first as shown; the reader's own number, or all, when None.
-        folder: scratch folder; the caller removes it.
-        rejections: takes the rows that cannot be used.
         steps: the reader appends what each of its own thresholds leaves.
         notes: what else the reader has to say of the source.
         passed_over: the reader counts here, by reason, rows that are sound but not asked for.
     """
 
-    fields: tuple[str, ...]
-    features: tuple[str, ...]
-    optional_features: frozenset[str]
-    split_by: str
-    list_size: int | None
     folder: Path
     rejections: Rejections
+    fields: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    optional_features: frozenset[str] = frozenset()
+    split_by: str = "query"
+    list_size: int | None = None
     steps: list[Step] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     passed_over: dict[str, int] = dataclasses.field(default_factory=dict)
