@@ -1,4 +1,4 @@
-"""Files and folders of output that are there as a whole or not at all."""
+"""Atomic output: files and folders that are complete or not there; and folders that one process at a time fills."""
 
 from __future__ import annotations
 

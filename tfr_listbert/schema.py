@@ -21,7 +21,6 @@ QUERY_COUNT = "query_count"
 
 # Features of each document of a stored list, beside its text fields and numeric features.
 DOCUMENT_ID = "document_id"
-VECTOR_FIELD = "listbert_vector"  # of a product in a search engine
 LABEL = "label"
 WEIGHT = "weight"
 POSITION = "position"
@@ -30,6 +29,12 @@ RESERVED_NAMES = frozenset(
     {QUERY_ID, QUERY, IS_SEEN, QUERY_COUNT, DOCUMENT_ID, LABEL, WEIGHT, POSITION, "mask", "split"}
 )
 """Names that no text field and no numeric feature of a list may have."""
+
+BM25_FEATURE = "bm25"
+"""Numeric feature that `prepare_data` computes where the source has none."""
+
+VECTOR_FIELD = "listbert_vector"
+"""Field of a product's vector in a search engine."""
 
 # Features of each document of a list that a teacher has scored.
 TEACHER_SCORE = "teacher_score"

@@ -17,8 +17,8 @@ def run_script(call: Callable[[Config], None], doc: str, decided: Mapping[str, s
     Args:
         call: the script's one library call.
         doc: the script's docstring, printed for --help.
-        decided: settings that the script gives each of its runs itself, by their names, and the settings that say what
-            it gives; the former are refused on the command line, where they would change nothing.
+        decided: settings that the script sets for each of its runs, mapped to the setting that controls it; the former
+            are refused on the command line, where they would change nothing.
     """
     arguments = sys.argv[1:]
     if "-h" in arguments or "--help" in arguments:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tfr_listbert.lists.bm25 import BM25
-from tfr_listbert.schema import DOCUMENT_ID
+from tfr_listbert.schema import BM25_FEATURE, DOCUMENT_ID
 
 Product = Mapping[str, Any]
 
@@ -42,4 +42,4 @@ class MemoryEngine:
         """Returns at most `count` products that share a word with the query, with their score as `bm25`."""
         scores = self._bm25.score_all(query)
         order = np.argsort(-scores, kind="stable")[:count]
-        return [{**self._products[i], "bm25": float(scores[i])} for i in order if scores[i] > 0]
+        return [{**self._products[i], BM25_FEATURE: float(scores[i])} for i in order if scores[i] > 0]

@@ -25,7 +25,7 @@ class ShopConfig:
     test_queries: int = 400
     """Different queries in the test window."""
     unseen_rate: float = 0.4
-    """Fraction of the test window's queries that the training window has not."""
+    """Fraction of the test window's queries that are not in the training window."""
     sessions: int = 800_000
     """Searches in the training window."""
     results: int = 30
@@ -71,7 +71,7 @@ class BM25Config:
     k1: float = 1.5
     """How slowly a repeated word saturates."""
     b: float = 0.75
-    """How much long documents are held back, from 0 to 1."""
+    """Strength of length normalization, from 0 to 1."""
 
     def __post_init__(self) -> None:
         """Checks language and numbers."""
@@ -104,12 +104,12 @@ class DataConfig:
     min_test_list: int | None = None
     """Fewest documents of a validation or test list; `min_list` when empty."""
     keep_equal_labels: bool = False
-    """Whether training lists stay whose labels are all equal, such as those that nobody clicked in; validation and
-    test lists always do."""
+    """Whether training lists are kept whose labels are all equal, such as those without a click; validation and test
+    lists always are."""
     max_rejected_rate: float = 0.01
     """Above this fraction of unusable rows, preparation stops."""
     max_rejected_rates: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Likewise of the rows that are unusable for one reason, by its words in `rejected.csv`; they do not count above.
+    """The same limit for one reason, by its text in `rejected.csv`; such rows do not count towards the limit above.
     `{product is not in the catalogue: 0.2}` goes on where a fifth of the log is of products that are no more."""
     shard_lists: int = 5000
     """Lists per shard."""

@@ -55,7 +55,7 @@ class DistilledLossConfig:
     terms: tuple[LossTermConfig, ...]
     """Its losses, added up with their weights."""
     learning_rates: tuple[float, ...] | None = None
-    """Peak rates to try; `distill.learning_rates` when empty."""
+    """Values of `train.learning_rate` to try; `distill.learning_rates` when empty."""
 
     def __post_init__(self) -> None:
         """Checks the name and that there is a loss."""
@@ -76,7 +76,7 @@ class DistillConfig:
     undistilled: str = "labels"
     """Name of the entry of `losses` that the others are held against: the student trained on labels alone."""
     learning_rates: tuple[float, ...] = (1e-3,)
-    """Peak rates to try for each; the best on the validation lists is kept."""
+    """Values of `train.learning_rate` to try for each; the best on the validation lists is kept."""
 
     def __post_init__(self) -> None:
         """Checks names and rates."""

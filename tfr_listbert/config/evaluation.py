@@ -61,7 +61,7 @@ class ComparedLossConfig(LossConfig):
     """A row of a comparison: a loss, and the settings to try for it."""
 
     learning_rates: tuple[float, ...] | None = None
-    """Peak rates to try; `compare.learning_rates` when empty."""
+    """Values of `train.learning_rate` to try; `compare.learning_rates` when empty."""
     temperatures: tuple[float, ...] | None = None
     """Temperatures to try with each rate; `compare.temperatures` when empty and `options` fix none."""
     is_frozen: bool = False
@@ -79,7 +79,7 @@ class CompareConfig:
     losses: tuple[ComparedLossConfig, ...] = ()
     """The losses to compare, a row for each entry."""
     learning_rates: tuple[float, ...] = (3e-4, 1e-3)
-    """Peak rates to try for each loss."""
+    """Values of `train.learning_rate` to try for each loss."""
     temperatures: tuple[float, ...] = ()
     """Temperatures to try with each rate, for losses that have one; their default when empty."""
     seeds: tuple[int, ...] = (1, 2, 3)

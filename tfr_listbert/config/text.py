@@ -38,7 +38,7 @@ class TextConfig:
     """What `train_tokenizer` learns from: the training `lists`, each product as often as it is listed, or the `corpus`
     of pre-training, each text once."""
     lowercase: bool = True
-    """Whether case is folded before text is tokenized; visitors do not mind it when they type."""
+    """Whether text is put into lower case before it is tokenized; visitors are careless about case."""
     folder: str = "runs/tokenizer"
     """Where `train_tokenizer` writes and the other scripts read the tokenizer."""
     query_tokens: int = 16

@@ -66,7 +66,7 @@ class TrainConfig:
     """Most tokens, padding included, of which the encoder keeps activations; all of a step's when empty. Where it is
     set every row is encoded twice: the same gradients, for a third more time. A student's queries come on top."""
     learning_rate: float = 3e-4
-    """Rate of AdamW, from which a line falls to 0 over all steps; the highest one is (1 - `warmup_rate`) of it."""
+    """Start of AdamW's linear decay to 0 over all steps; with warm-up the peak is (1 - `warmup_rate`) times this."""
     warmup_rate: float = 0.1
     """Fraction of all steps over which the rate rises from 0; post-norm encoders do not learn without."""
     weight_decay: float = 0.01
@@ -150,7 +150,7 @@ class PretrainConfig:
     kept_rate: float = 0.1
     """Fraction of the masked tokens that stay as they are."""
     whole_word: bool = False
-    """Whether all tokens of a word are to predict, or none."""
+    """Whether words are masked as a whole: all of their tokens, or none."""
 
     def __post_init__(self) -> None:
         """Checks rates and counts."""

@@ -18,9 +18,8 @@ from tfr_listbert.config import Config
 from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.evaluation.systems import build_bm25
 from tfr_listbert.lists.elwc import read_lists
-from tfr_listbert.lists.preparation import BM25_FEATURE
 from tfr_listbert.lists.statistics import COMPUTES_BM25, STATISTICS_FILE
-from tfr_listbert.schema import IS_JUDGED, Document, RankedList
+from tfr_listbert.schema import BM25_FEATURE, IS_JUDGED, Document, RankedList
 
 Finder = Callable[[str], np.ndarray]
 """A query to a score of every product, [C]; -inf of what it does not find."""

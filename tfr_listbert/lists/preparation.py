@@ -25,9 +25,8 @@ from tfr_listbert.lists.selection import Selection
 from tfr_listbert.lists.splits import QuerySet, Splitter, mark_seen
 from tfr_listbert.lists.statistics import COMPUTES_BM25, STATISTICS_FILE, SplitStatistics, format_summary
 from tfr_listbert.registry import READERS
-from tfr_listbert.schema import SPLITS, Document, InputError, RankedList
+from tfr_listbert.schema import BM25_FEATURE, SPLITS, Document, InputError, RankedList
 
-BM25_FEATURE = "bm25"
 REJECTED_FILE = "rejected.csv"
 _NAMES = (STATISTICS_FILE, REJECTED_FILE, *(f"{split}-*.tfrecord" for split in SPLITS), "tokens-*", ".tokens-*")
 

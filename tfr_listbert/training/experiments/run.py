@@ -13,7 +13,7 @@ class Trial:
     """Hyper-parameters to try.
 
     Attributes:
-        learning_rate: peak rate.
+        learning_rate: as of `train.learning_rate`.
         temperature: of the loss; None where it has none, or it is fixed.
     """
 
