@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from tfr_listbert import config as sections_module
 from tfr_listbert.config import Config, read_config, write_config
 from tfr_listbert.lists.readers.formats import CSVFormat
 from tfr_listbert.registry import READERS
+from tfr_listbert.rows.corpus_sources import CorpusSource, TextColumn
 from tfr_listbert.schema import InputError
 
 
@@ -140,11 +143,19 @@ def test_every_setting_says_what_it_means():
     readers = [READERS.get(name, "data.reader") for name in READERS]
     silent = [
         name
-        for kind in (*sections, *readers, CSVFormat)
+        for kind in (*sections, *readers, CSVFormat, CorpusSource, TextColumn)
         for name, behind in list_settings(kind)
         if not (isinstance(behind, ast.Expr) and isinstance(behind.value.value, str))
     ]
     assert not silent
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_options_of_each_reader_stand_in_the_data_readme(name):
+    text = Path("data/README.md").read_text(encoding="utf-8")
+    (section,) = re.findall(rf"\n### `{name}`.*?(?=\n##)", text, re.DOTALL)
+    options = [field.name for field in dataclasses.fields(READERS.get(name, "data.reader"))]
+    assert not [option for option in options if f"`{option}`" not in section]
 
 
 def test_sections_are_frozen():

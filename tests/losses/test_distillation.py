@@ -109,6 +109,20 @@ def test_a_loss_says_whether_a_shift_of_the_scores_changes_it(key):
 
 
 @every_loss
+def test_a_list_without_weight_counts_nothing_and_scores_of_less_precision_are_computed_in_float32(key):
+    lists = build_lists()
+    nothing, gradients = evaluate(key, **lists | {"weights": np.zeros((2, 5))})
+    np.testing.assert_array_equal(nothing, 0.0)
+    np.testing.assert_array_equal(gradients, 0.0)
+    rounded = tf.cast(lists["scores"], tf.bfloat16)
+    arguments = (lists["teacher"], rounded, tf.ones((2, 5), tf.bool), lists["keys"], tf.constant([1, 2]))
+    losses = build_distillation_loss(key, {})(*arguments, lists["weights"])
+    assert losses.dtype == tf.float32
+    expected, _ = evaluate(key, **lists | {"scores": tf.cast(rounded, tf.float32)})
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+@every_loss
 def test_a_student_that_is_its_teacher_has_no_gradient_but_from_noise(key):
     lists = build_lists()
     _, gradients = evaluate(key, **lists | {"scores": lists["teacher"], "weights": np.ones((2, 5))}, **noiseless(key))

@@ -8,7 +8,6 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfr_listbert.registry import TOKENIZERS
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer, train_tokenizer
 
@@ -178,7 +177,3 @@ def test_damaged_files_are_named(damage, message, tmp_path):
     damage(tmp_path / "tokenizer")
     with pytest.raises(InputError, match=message):
         read_tokenizer(tmp_path / "tokenizer")
-
-
-def test_it_is_registered():
-    assert "sentencepiece" in TOKENIZERS

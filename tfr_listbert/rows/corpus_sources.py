@@ -57,6 +57,7 @@ class CorpusSource:
     """
 
     path: str
+    """The file, or the glob."""
     fields: tuple[TextColumn, ...] = ()
     """Columns that make a product's text, in this order."""
     query: str = ""
