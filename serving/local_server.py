@@ -11,7 +11,6 @@ is read again as often as versions are looked for, so that labels move when it c
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import logging
 import os
@@ -19,9 +18,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import uvicorn
 from listening import AnnouncingServer, listen, until_stopped
 from local.sources import ModelSource, find_versions, read_sources
 
@@ -52,39 +49,30 @@ def _serve(sources: Sequence[ModelSource], listener: socket.socket, settings: ar
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow takes seconds to import; what is wrong with the settings has been told by now.
     import tensorflow as tf
-    from local.app import build_app
-    from local.grpc_api import STOP_SECONDS, build_grpc_server
-    from local.http_protocol import HttpProtocol
-    from local.manager import ModelManager
-    from local.metrics import ServingMetrics
+    from local.server import open_server
 
     tf.get_logger().setLevel("ERROR")  # it warns of the one loader that runs a model as TensorFlow Serving does
     host, port = listener.getsockname()[:2]
     names = ", ".join(source.name for source in sources)
-    limits = (settings.timeout_seconds, settings.max_body_bytes)
-    metrics = ServingMetrics()
+    spelt = f"[{host}]" if ":" in host else host
     try:
-        with contextlib.ExitStack() as stack:
-            manager = ModelManager(sources, settings.poll_seconds, lambda: _read_sources(settings))
-            stack.enter_context(manager)
-            places = f"http://{host}:{port}/v1/models/"
-            if settings.grpc_port is not None:
-                grpc_server = build_grpc_server(manager, metrics, *limits)
-                places += f" and grpc://{host}:{_bind_grpc(grpc_server, host, settings.grpc_port)}"
-                grpc_server.start()
-                stack.callback(lambda: grpc_server.stop(STOP_SECONDS).wait())
+        with open_server(
+            sources,
+            settings.poll_seconds,
+            lambda: _read_sources(settings),
+            None if settings.grpc_port is None else f"{spelt}:{settings.grpc_port}",
+            settings.timeout_seconds,
+            settings.max_body_bytes,
+        ) as (config, grpc_port):
+            also = "" if grpc_port is None else f" and grpc://{host}:{grpc_port}"
             # Blanks around the addresses, so that a script can read them.
+            places = f"http://{host}:{port}/v1/models/{also}"
             message = f"Local development server ready at {places} for {names}. Stop it with Ctrl-C."
-            config = uvicorn.Config(
-                build_app(manager, *limits, metrics),
-                http=HttpProtocol,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-            )
             AnnouncingServer(config, message).run(sockets=[listener])
     except tf.errors.FailedPreconditionError as error:
         raise SettingError(error.message) from None
+    except OSError as error:
+        raise SettingError(str(error)) from None
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -144,14 +132,6 @@ def _listen(settings: argparse.Namespace) -> socket.socket:
         return listen(settings.host, settings.port)
     except OSError as error:
         raise SettingError(str(error)) from None
-
-
-def _bind_grpc(server: Any, host: str, port: int) -> int:
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    try:
-        return server.add_insecure_port(address)
-    except RuntimeError:
-        raise SettingError(f"cannot listen on {address} for gRPC. Choose another port with --grpc-port.") from None
 
 
 if __name__ == "__main__":

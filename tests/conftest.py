@@ -7,7 +7,6 @@ import math
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -179,24 +178,14 @@ def exported(export_folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _run_servers(sources, poll_seconds=0.05, read_sources=None, **settings):
+def _run_servers(sources, poll_seconds=0.05, **settings):
     import uvicorn
 
-    from serving.local.app import build_app
-    from serving.local.grpc_api import build_grpc_server
-    from serving.local.http_protocol import HttpProtocol
-    from serving.local.manager import ModelManager
-    from serving.local.metrics import ServingMetrics
+    from serving.listening import listen
+    from serving.local.server import open_server
 
-    listener = socket.socket(proto=socket.IPPROTO_TCP)  # without, asyncio leaves each answer waiting for 40 ms
-    listener.bind(("127.0.0.1", 0))
-    metrics = ServingMetrics()
-    with ModelManager(sources, poll_seconds, read_sources) as manager:
-        grpc_server = build_grpc_server(manager, metrics)
-        grpc_port = grpc_server.add_insecure_port("127.0.0.1:0")
-        grpc_server.start()
-        app = build_app(manager, metrics=metrics, **settings)
-        config = uvicorn.Config(app, http=HttpProtocol, log_level="warning", access_log=False)
+    listener = listen("127.0.0.1", 0)
+    with open_server(sources, poll_seconds, grpc_address="127.0.0.1:0", **settings) as (config, grpc_port):
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
@@ -208,7 +197,6 @@ def _run_servers(sources, poll_seconds=0.05, read_sources=None, **settings):
         finally:
             server.should_exit = True
             thread.join(30)
-            grpc_server.stop(None).wait()
 
 
 @contextlib.contextmanager

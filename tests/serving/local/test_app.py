@@ -7,22 +7,12 @@ import time
 
 import httpx
 import pytest
-import tensorflow as tf
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.contract.requests import MODEL
 from serving.local.app import MAX_INFLATED_BYTES, BodyTooLargeError, inflate
-from serving.local.sources import ModelSource
 
 PREDICT = f"/v1/models/{MODEL}:predict"
-
-
-class SlowModel(tf.Module):
-    """Counts up to x, which takes as long as it takes."""
-
-    @tf.function(input_signature=[tf.TensorSpec([], tf.int64, "x")])
-    def count(self, x):
-        return {"y": tf.while_loop(lambda i: i < x, lambda i: (i + 1,), (tf.constant(0, tf.int64),))[0]}
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +50,8 @@ def test_inflating_stops_at_the_limit():
     assert inflate(bomb[:-9], 2 * MAX_INFLATED_BYTES) == b""
 
 
-def test_slow_request_is_stopped_and_delays_no_other(run_server, tmp_path):
-    model = SlowModel()
-    tf.saved_model.save(model, str(tmp_path / "1"), signatures={"serving_default": model.count})
-    with run_server([ModelSource("slow", tmp_path)], timeout_seconds=1.0) as url, httpx.Client(timeout=30) as client:
+def test_slow_request_is_stopped_and_delays_no_other(run_server, slow_sources):
+    with run_server(slow_sources, timeout_seconds=1.0) as url, httpx.Client(timeout=30) as client:
         predict = f"{url}/v1/models/slow:predict"
         assert client.post(predict, json={"inputs": 3}).json() == {"outputs": 3}
         with concurrent.futures.ThreadPoolExecutor() as pool:
