@@ -5,7 +5,15 @@ import pytest
 import scipy.stats
 
 from tfr_listbert.evaluation.intervals import bootstrap_interval
-from tfr_listbert.evaluation.luck import Luck, Share, combine_luck, estimate_luck, paired_run_interval, paired_run_test
+from tfr_listbert.evaluation.luck import (
+    Luck,
+    Share,
+    combine_luck,
+    estimate_luck,
+    paired_run_interval,
+    paired_run_test,
+    paired_run_tests,
+)
 from tfr_listbert.evaluation.significance import paired_randomization_test
 
 
@@ -34,6 +42,18 @@ def test_the_interval_of_a_difference_has_both_parts():
 def test_without_luck_it_is_the_randomization_test():
     a, b = np.random.default_rng(1).random([2, 50])
     assert paired_run_test(a, b, Luck(), 500, 3) == paired_randomization_test(a, b, 500, 3)
+
+
+def test_pairs_that_are_tested_together_have_the_p_values_that_they_have_alone():
+    values = np.random.default_rng(2).random([4, 40]).round(1)
+    values[3] = values[2]
+    values[3, :3] += 0.1  # exact, for so few differ
+    pairs = [(values[0], values[1]), (values[1], values[2]), (values[2], values[3]), (values[0], values[0])]
+    lucks = [Luck((Share(0, 0.01**2, 4),)), Luck(), Luck((Share(0, 1e-3**2, 4),)), Luck((Share(0, 0.01**2, 4),))]
+    together = paired_run_tests(pairs, lucks, 20_000, 3)
+    alone = [paired_run_test(*pair, luck, 20_000, 3) for pair, luck in zip(pairs, lucks, strict=True)]
+    np.testing.assert_allclose(together, alone, atol=0.02)
+    assert together[2] == alone[2] == 0.25 and together[3] == 1.0
 
 
 @pytest.mark.parametrize("queries", [5, 7])

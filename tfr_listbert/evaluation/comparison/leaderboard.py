@@ -16,7 +16,7 @@ from tfr_listbert.evaluation.luck import (
     combine_luck,
     estimate_luck,
     paired_run_interval,
-    paired_run_test,
+    paired_run_tests,
     share_luck,
 )
 from tfr_listbert.evaluation.significance import LEVEL, compact_letters, holm
@@ -139,11 +139,8 @@ def _test_pairs(
     """Returns the corrected p-values of all pairs, [n, n], 1 on the diagonal; and which of them are upper bounds."""
     pairs = list(itertools.combinations(range(len(values)), 2))
     resamples = max(resamples, round(10 * len(pairs) / LEVEL))  # Holm multiplies the smallest by the number of pairs
-    tested = [
-        paired_run_test(values[one], values[other], shared, resamples, seed)
-        for one, other in pairs
-        for shared in [combine_luck(luck[one], luck[other], (runs[one], runs[other]))]
-    ]
+    lucks = [combine_luck(luck[one], luck[other], (runs[one], runs[other])) for one, other in pairs]
+    tested = paired_run_tests([(values[one], values[other]) for one, other in pairs], lucks, resamples, seed)
     corrected = np.ones([len(values), len(values)])
     is_bound = np.zeros(corrected.shape, bool)
     for (one, other), p, raw in zip(pairs, holm(tested), tested, strict=True):
