@@ -25,8 +25,8 @@ from .conftest import build_outcome, build_run
 @pytest.fixture
 def findings(comparison):
     config, results = comparison
-    board = rank_systems(results.systems, "ndcg_10", 500, 1)
-    others = [rank_systems(results.systems, "mrr", 500, 1)]
+    board = rank_systems(results.systems, "ndcg_10", 5000, 1)
+    others = [rank_systems(results.systems, "mrr", 5000, 1)]
     return Findings(config, results, board, others, [], plot_all(board, results.systems))
 
 
