@@ -61,7 +61,8 @@ def build_report(folder: str | Path) -> dict[str, Any]:
         - `ndcg_10`: by ranker its mean over the `test` lists, and over `seen` and `unseen` ones apart: `random` order,
           the order `shown`, `bm25` of all text, `bag_of_words` trained on training clicks, and the `oracle`.
         - `gradings`: for each way of grading clicks, how near its grades in the training lists come to the true ones:
-          `ndcg_10` of their order and the mean `kendall_tau` (tau-b) of a list.
+          `ndcg_10` of their order, 0 where no product has a true grade above 0, and the mean `kendall_tau` (tau-b) of a
+          list.
         - `conditions`: whether each condition on a good shop holds.
     """
     folder = Path(folder)
