@@ -82,7 +82,9 @@ def test_judgements_replace_labels_and_what_is_not_judged_counts_nothing(tmp_pat
     assert [document.label for document in judged[0].documents] == [3.0, 0.0]
     lists = [RankedList("1", "red dress", documents), RankedList("2", "blue hat", documents)]
     config = Config(evaluate=EvaluateConfig(judgements=str(path)))
-    assert "judges 1 of 4 documents, none in 1 of 2 lists" in describe_grades(config, lists)
+    assert "judges 1 of 4 documents, the others count as grade 0, and at least one in 1 of 2 lists" in describe_grades(
+        config, lists
+    )
     with pytest.raises(InputError, match="judges no document"):
         judge_lists([RankedList("1", "blue hat", documents)], read_grades(path, "evaluate.judgements"))
 

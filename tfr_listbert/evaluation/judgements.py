@@ -31,10 +31,9 @@ def describe_grades(config: Config, lists: Sequence[RankedList]) -> str:
         judgements = read_grades(config.evaluate.judgements, SETTING)
         judged = [sum(key in judgements for key in _list_keys(one)) for one in lists]
         documents = sum(len(one.documents) for one in lists)
-        bare = judged.count(0)
         return (
-            f"Grades: {config.evaluate.judgements}, which judges {sum(judged):,} of {documents:,} documents, none in "
-            f"{bare:,} of {len(lists):,} lists; a document that it does not judge counts as grade 0."
+            f"Grades: {config.evaluate.judgements}. It judges {sum(judged):,} of {documents:,} documents, the others "
+            f"count as grade 0, and at least one in {sum(map(bool, judged)):,} of {len(lists):,} lists."
         )
     if config.data.reader == "clicks":
         return "Grades: clicks, which favour what the shop showed on top (`shown`)."
