@@ -11,7 +11,7 @@ import pytest
 import tfr_listbert.lists.readers  # noqa: F401  (registers the readers)
 from tfr_listbert import config as sections_module
 from tfr_listbert.config import Config, read_config, write_config
-from tfr_listbert.lists.readers.formats import CSVFormat
+from tfr_listbert.lists.tables.formats import CSVFormat
 from tfr_listbert.registry import READERS
 from tfr_listbert.rows.corpus_sources import CorpusSource, TextColumn
 from tfr_listbert.schema import InputError

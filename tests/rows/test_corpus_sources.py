@@ -7,9 +7,8 @@ import duckdb
 import pytest
 
 from tfr_listbert.config import build_dataclass
-from tfr_listbert.lists.readers.database import Database
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.tables.database import Database
+from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.rows.corpus_sources import CorpusSource, create_texts, load_source
 from tfr_listbert.schema import InputError
 
@@ -26,8 +25,7 @@ def load(folder, values, max_rejected_rate=0.0):
         Rejections(folder / "rejected.csv", max_rejected_rate) as rejections,
     ):
         create_texts(database)
-        request = ReadRequest(folder, rejections)
-        load_source(request, database, source, "pretrain.sources[0]")
+        load_source(rejections, database, source, "pretrain.sources[0]")
         return list(database.read_rows("SELECT key, text, is_query, count FROM texts ORDER BY key"))
 
 

@@ -20,7 +20,7 @@ from tfr_listbert.distillation.vectors import VECTORS_FILE, StoredVectors, Vecto
 from tfr_listbert.folders import recover_folder, replace_folder
 from tfr_listbert.lists.catalogue import read_catalogue, read_listed_documents
 from tfr_listbert.lists.elwc import list_splits, read_lists
-from tfr_listbert.lists.readers.formats import CSVFormat
+from tfr_listbert.lists.tables.formats import CSVFormat
 from tfr_listbert.schema import Document, InputError
 
 _RECALL_QUERIES = 500

@@ -21,10 +21,10 @@ from tfr_listbert.lists.bm25 import BM25, parse_words
 from tfr_listbert.lists.grades import read_grades
 from tfr_listbert.lists.readers.clicks import ClicksReader
 from tfr_listbert.lists.readers.grading import GRADINGS
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.request import ReadRequest
 from tfr_listbert.lists.shop.files import CATALOGUE_FILE, GRADES_FILE, LOG_FILE, write_shop
 from tfr_listbert.lists.shop.simulation import TEST_WINDOW, TRAINING_WINDOW, simulate
+from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.metrics import compute_metrics
 from tfr_listbert.schema import Document, InputError, RankedList, fold_query
 

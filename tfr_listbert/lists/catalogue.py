@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tfr_listbert.lists.elwc import list_splits, read_lists
-from tfr_listbert.lists.readers.database import Database, quote_name
 from tfr_listbert.lists.readers.documents import load_documents
-from tfr_listbert.lists.readers.formats import PLAIN_CSV, CSVFormat
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.source import map_columns, open_source
-from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.request import ReadRequest
+from tfr_listbert.lists.tables.database import Database, quote_name
+from tfr_listbert.lists.tables.formats import PLAIN_CSV, CSVFormat
+from tfr_listbert.lists.tables.rejections import Rejections
+from tfr_listbert.lists.tables.source import map_columns, open_source
 from tfr_listbert.schema import DOCUMENT_ID, Document, InputError
 
 

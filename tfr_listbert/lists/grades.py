@@ -5,12 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tfr_listbert.lists.readers.database import Database
-from tfr_listbert.lists.readers.intake import load_rows
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import build_number, require_numbers, require_text
-from tfr_listbert.lists.readers.source import map_columns, open_source
-from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.tables.database import Database
+from tfr_listbert.lists.tables.intake import load_rows
+from tfr_listbert.lists.tables.rejections import Rejections
+from tfr_listbert.lists.tables.rules import build_number, require_numbers, require_text
+from tfr_listbert.lists.tables.source import map_columns, open_source
 from tfr_listbert.schema import DOCUMENT_ID, QUERY, InputError, fold_query
 
 _GRADE = "grade"
@@ -28,20 +27,22 @@ def read_grades(pattern: str | Path, setting: str) -> dict[tuple[str, str], floa
         InputError: if files or columns are missing, any row has no query, no id, or no number >= 0 as its grade, or a
             document has two grades for a query.
     """
-    with tempfile.TemporaryDirectory() as scratch, Rejections(Path(scratch) / "rejected.csv") as rejections:
-        request = ReadRequest(Path(scratch), rejections)
-        with Database(Path(scratch) / "database") as database:
-            source = open_source(str(pattern), setting)
-            columns = map_columns(source, database, dict.fromkeys(COLUMNS, True), {}, setting)
-            rules = [*(require_text(name, f"no {name}") for name in COLUMNS), *require_numbers([_GRADE])]
-            load_rows(request, database, source, "grades", columns, rules, numbers=(_GRADE,))
-            rows = f"SELECT {QUERY}, {DOCUMENT_ID}, {build_number(_GRADE)} FROM grades ORDER BY _file, _row"
-            grades: dict[tuple[str, str], float] = {}
-            for query, document_id, grade in database.read_rows(rows):
-                key = fold_query(query), document_id
-                if grades.setdefault(key, grade) != grade:
-                    raise InputError(
-                        f"`{setting}` {pattern}: a document must have one grade for a query (case and white space "
-                        f"folded), got {grade:g} after {grades[key]:g} for {key[0]!r} and {key[1]!r}."
-                    )
+    grades: dict[tuple[str, str], float] = {}
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Rejections(Path(scratch) / "rejected.csv") as rejections,
+        Database(Path(scratch) / "database") as database,
+    ):
+        source = open_source(str(pattern), setting)
+        columns = map_columns(source, database, dict.fromkeys(COLUMNS, True), {}, setting)
+        rules = [*(require_text(name, f"no {name}") for name in COLUMNS), *require_numbers([_GRADE])]
+        load_rows(rejections, database, source, "grades", columns, rules, numbers=(_GRADE,))
+        rows = f"SELECT {QUERY}, {DOCUMENT_ID}, {build_number(_GRADE)} FROM grades ORDER BY _file, _row"
+        for query, document_id, grade in database.read_rows(rows):
+            key = fold_query(query), document_id
+            if grades.setdefault(key, grade) != grade:
+                raise InputError(
+                    f"`{setting}` {pattern}: a document must have one grade for a query (case and white space folded), "
+                    f"got {grade:g} after {grades[key]:g} for {key[0]!r} and {key[1]!r}."
+                )
     return grades

@@ -19,11 +19,11 @@ from tfr_listbert.config import Config, DataConfig, build_dataclass
 from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.bm25 import BM25
 from tfr_listbert.lists.elwc import ShardWriter, read_lists
-from tfr_listbert.lists.readers.request import Reader, ReadRequest, Step
-from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.request import Reader, ReadRequest, Step
 from tfr_listbert.lists.selection import Selection
 from tfr_listbert.lists.splits import QuerySet, Splitter, mark_seen
 from tfr_listbert.lists.statistics import COMPUTES_BM25, STATISTICS_FILE, SplitStatistics, format_summary
+from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.registry import READERS
 from tfr_listbert.schema import BM25_FEATURE, SPLITS, Document, InputError, RankedList
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tfr_listbert.lists.readers.request import Step
+from tfr_listbert.lists.request import Step
 from tfr_listbert.schema import RankedList
 
 

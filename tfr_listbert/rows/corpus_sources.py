@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tfr_listbert.config import require
-from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
-from tfr_listbert.lists.readers.encodings import find_encoding
-from tfr_listbert.lists.readers.formats import CSVFormat, LinesSource, Source
-from tfr_listbert.lists.readers.intake import report_summed
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import (
+from tfr_listbert.lists.readers.windows import parse_window, require_time, split_rows
+from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
+from tfr_listbert.lists.tables.encodings import find_encoding
+from tfr_listbert.lists.tables.formats import CSVFormat, LinesSource, Source
+from tfr_listbert.lists.tables.intake import report_summed
+from tfr_listbert.lists.tables.rejections import Rejections
+from tfr_listbert.lists.tables.rules import (
     Rule,
     build_number,
     check_rows,
@@ -23,8 +24,7 @@ from tfr_listbert.lists.readers.rules import (
     require_numbers,
     require_text,
 )
-from tfr_listbert.lists.readers.source import find_files, map_columns, open_source
-from tfr_listbert.lists.readers.windows import parse_window, require_time, split_rows
+from tfr_listbert.lists.tables.source import find_files, map_columns, open_source
 from tfr_listbert.schema import DOCUMENT_ID, QUERY, InputError
 
 LINE = "text"
@@ -91,14 +91,14 @@ def create_texts(database: Database) -> None:
 
 
 def load_source(
-    request: ReadRequest, database: Database, source: CorpusSource, setting: str, files_setting: str = ""
+    rejections: Rejections, database: Database, source: CorpusSource, setting: str, files_setting: str = ""
 ) -> None:
     """Adds the different texts of a source to the table `texts`; `count` is NULL where the source does not say.
 
     Rows are never held: they are checked and summed as they are read.
 
     Args:
-        request: takes the rejected rows.
+        rejections: takes the rejected rows.
         database: has the table `texts`.
         source: the files and their columns.
         setting: the setting that holds the source, for messages.
@@ -123,7 +123,7 @@ def load_source(
     )
     if outside and not used:
         raise InputError(f"`{setting}.window` {list(source.window)} has no row of {source.path}.")
-    report_summed(request, database, files, columns, check)
+    report_summed(rejections, database, files, columns, check)
     database.run(
         f"INSERT INTO texts SELECT key, min(text), {bool(source.query)}, max(count) FROM (SELECT {_build_key('text')} "
         "AS key, min(text) AS text, document, sum(count) AS count FROM summed WHERE text IS NOT NULL "

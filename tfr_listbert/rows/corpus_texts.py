@@ -13,10 +13,9 @@ from tqdm import tqdm
 
 from tfr_listbert.config import Config, build_dataclass
 from tfr_listbert.lists.elwc import list_shards, list_splits, read_lists
-from tfr_listbert.lists.readers.database import Database
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.rejections import Rejections
 from tfr_listbert.lists.splits import hash_query
+from tfr_listbert.lists.tables.database import Database
+from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.rows.corpus_sources import CorpusSource, TextColumn, create_texts, load_source
 from tfr_listbert.rows.tested_queries import find_tested_splits
 from tfr_listbert.schema import QUERY, InputError
@@ -64,11 +63,10 @@ def read_corpus(config: Config, folder: Path, counts: TextCounts) -> Iterator[tu
     with Database(folder / "database") as database:
         create_texts(database)
         with Rejections.as_configured(folder / "rejected.csv", config.data) as rejections:
-            request = ReadRequest(folder, rejections)
             if config.pretrain.lists:
-                _load_lists(config, request, database, excluded)
+                _load_lists(config, folder, rejections, database, excluded)
             for setting, source in sources.items():
-                load_source(request, database, source, setting)
+                load_source(rejections, database, source, setting)
             counts.inputs = rejections.inputs
         _choose_texts(config, database, counts)
         yield from _stream_texts(config, database, excluded, counts)
@@ -94,11 +92,11 @@ def _build_sources(values: Sequence[dict[str, Any]], setting: str) -> dict[str, 
     }
 
 
-def _load_lists(config: Config, request: ReadRequest, database: Database, excluded: set[int]) -> None:
+def _load_lists(config: Config, folder: Path, rejections: Rejections, database: Database, excluded: set[int]) -> None:
     """Writes the texts of the training lists to files, which are then read as any other."""
     fields, pair_label = config.text.fields, config.pretrain.pair_label
     list_shards(config.data.lists, "train", [field.name for field in fields])
-    paths = {name: request.folder / f"{name}.jsonl" for name in ("documents", "queries")}
+    paths = {name: folder / f"{name}.jsonl" for name in ("documents", "queries")}
     with (
         paths["documents"].open("w", encoding="utf-8") as documents,
         paths["queries"].open("w", encoding="utf-8") as queries,
@@ -119,7 +117,7 @@ def _load_lists(config: Config, request: ReadRequest, database: Database, exclud
         "queries": CorpusSource(str(paths["queries"]), query="query", count="count"),
     }
     for name, source in sources.items():
-        load_source(request, database, source, "data.lists", f"data.lists ({name})")
+        load_source(rejections, database, source, "data.lists", f"data.lists ({name})")
 
 
 def _to_line(values: Mapping[str, Any]) -> str:
@@ -173,6 +171,6 @@ def _read_excluded(config: Config, folder: Path) -> set[int]:
             Rejections.as_configured(folder / "excluded.csv", config.data) as rejections,
         ):
             create_texts(database)
-            load_source(ReadRequest(folder, rejections), database, source, setting)
+            load_source(rejections, database, source, setting)
             hashes.update(hash_query(text) for (text,) in database.read_rows("SELECT text FROM texts"))
     return hashes

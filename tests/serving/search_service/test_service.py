@@ -17,8 +17,8 @@ from serving.search_service.engine import MemoryEngine
 from serving.search_service.impressions import ImpressionLog
 from serving.search_service.service import SearchService
 from tfr_listbert.lists.readers.clicks import ClicksReader
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.request import ReadRequest
+from tfr_listbert.lists.tables.rejections import Rejections
 
 PRODUCTS = [
     {"document_id": "a", "title": "red dress", "price": 10.0},

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
 from tfr_listbert.lists.readers.documents import require_documents
-from tfr_listbert.lists.readers.formats import Source
-from tfr_listbert.lists.readers.intake import report_summed
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import (
+from tfr_listbert.lists.readers.windows import Window, require_time, split_rows
+from tfr_listbert.lists.request import ReadRequest
+from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
+from tfr_listbert.lists.tables.formats import Source
+from tfr_listbert.lists.tables.intake import report_summed
+from tfr_listbert.lists.tables.rules import (
     Rule,
     build_number,
     check_rows,
@@ -22,7 +23,6 @@ from tfr_listbert.lists.readers.rules import (
     require_numbers,
     require_text,
 )
-from tfr_listbert.lists.readers.windows import Window, require_time, split_rows
 from tfr_listbert.schema import DOCUMENT_ID, POSITION, QUERY, InputError, fold_query
 
 CLICKS, IMPRESSIONS, TIME = "clicks", "impressions", "time"
@@ -75,7 +75,7 @@ def sum_log(
 
     if windows:
         _pass_over(request, database, log)
-    report_summed(request, database, log, columns, check, build_hint)
+    report_summed(request.rejections, database, log, columns, check, build_hint)
     shown = "SELECT * FROM summed WHERE reason IS NULL AND split IS NOT NULL"
     database.run(f"CREATE VIEW shown AS {_fold_queries(request, database, shown) if folds_queries else shown}")
     _require_clicks(database, log, IMPRESSIONS in columns)

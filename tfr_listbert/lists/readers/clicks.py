@@ -8,13 +8,13 @@ from typing import Any
 
 from tfr_listbert.config import require
 from tfr_listbert.lists.readers.click_log import CLICKS, IMPRESSIONS, TIME, sum_log
-from tfr_listbert.lists.readers.database import MEMORY_GIGABYTES, Database, quote_name
 from tfr_listbert.lists.readers.documents import load_documents, stream_lists
-from tfr_listbert.lists.readers.formats import CSVFormat
 from tfr_listbert.lists.readers.grading import GRADINGS, build_grade, sum_by_ctr, sum_by_expected_clicks
-from tfr_listbert.lists.readers.request import ReadRequest, Step
-from tfr_listbert.lists.readers.source import map_columns, open_source
 from tfr_listbert.lists.readers.windows import parse_windows
+from tfr_listbert.lists.request import ReadRequest, Step
+from tfr_listbert.lists.tables.database import MEMORY_GIGABYTES, Database, quote_name
+from tfr_listbert.lists.tables.formats import CSVFormat
+from tfr_listbert.lists.tables.source import map_columns, open_source
 from tfr_listbert.registry import READERS, suggest
 from tfr_listbert.schema import DOCUMENT_ID, POSITION, QUERY, InputError, RankedList
 

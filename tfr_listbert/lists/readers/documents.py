@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tfr_listbert.lists.readers.database import Database, quote_name
-from tfr_listbert.lists.readers.formats import Source
-from tfr_listbert.lists.readers.intake import load_rows
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import (
+from tfr_listbert.lists.request import ReadRequest
+from tfr_listbert.lists.tables.database import Database, quote_name
+from tfr_listbert.lists.tables.formats import Source
+from tfr_listbert.lists.tables.intake import load_rows
+from tfr_listbert.lists.tables.rules import (
     Rule,
     build_number,
     forbid_line_breaks,
@@ -43,7 +43,7 @@ def load_documents(
         *require_features(name for name in request.features if name in columns),
     ]
     repeats = [forbid_repeats("document", [quote_name(name) for name in keys])]
-    load_rows(request, database, source, "documents_read", columns, rules, repeats, request.features)
+    load_rows(request.rejections, database, source, "documents_read", columns, rules, repeats, request.features)
     selected = [quote_name(name) for name in keys] + select_document(request, columns)
     database.run(f"CREATE TABLE documents AS SELECT {', '.join(selected)} FROM documents_read")
     database.run("DROP TABLE documents_read")

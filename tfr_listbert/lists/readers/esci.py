@@ -6,12 +6,12 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from tfr_listbert.lists.readers.database import MEMORY_GIGABYTES, Database, quote_name, quote_text
 from tfr_listbert.lists.readers.documents import load_documents, require_documents, stream_lists
 from tfr_listbert.lists.readers.judgements import load_judgements, select_judgements
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import Rule
-from tfr_listbert.lists.readers.source import map_known_columns, open_source
+from tfr_listbert.lists.request import ReadRequest
+from tfr_listbert.lists.tables.database import MEMORY_GIGABYTES, Database, quote_name, quote_text
+from tfr_listbert.lists.tables.rules import Rule
+from tfr_listbert.lists.tables.source import map_known_columns, open_source
 from tfr_listbert.registry import READERS
 from tfr_listbert.schema import LABEL, InputError, RankedList
 

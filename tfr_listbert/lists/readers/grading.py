@@ -12,7 +12,7 @@ nobody engaged with gets 0. They differ in the value.
 
 from __future__ import annotations
 
-from tfr_listbert.lists.readers.database import Database
+from tfr_listbert.lists.tables.database import Database
 
 GRADINGS = ("ctr", "clicks_over_expected")
 

@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfr_listbert.lists.readers.database import Database
 from tfr_listbert.lists.readers.documents import select_document, stream_lists
-from tfr_listbert.lists.readers.encodings import find_encoding
-from tfr_listbert.lists.readers.formats import CSVFormat
 from tfr_listbert.lists.readers.judgements import load_judgements, select_judgements
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import Rule, build_number, require_numbers, require_text
-from tfr_listbert.lists.readers.source import map_known_columns, open_source
+from tfr_listbert.lists.request import ReadRequest
+from tfr_listbert.lists.tables.database import Database
+from tfr_listbert.lists.tables.encodings import find_encoding
+from tfr_listbert.lists.tables.formats import CSVFormat
+from tfr_listbert.lists.tables.rules import Rule, build_number, require_numbers, require_text
+from tfr_listbert.lists.tables.source import map_known_columns, open_source
 from tfr_listbert.registry import READERS
 from tfr_listbert.schema import LABEL, RankedList
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tfr_listbert.lists.readers.database import Database, quote_list, quote_name
 from tfr_listbert.lists.readers.documents import forbid_repeats
-from tfr_listbert.lists.readers.formats import Source
-from tfr_listbert.lists.readers.intake import load_rows
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import (
+from tfr_listbert.lists.request import ReadRequest
+from tfr_listbert.lists.tables.database import Database, quote_list, quote_name
+from tfr_listbert.lists.tables.formats import Source
+from tfr_listbert.lists.tables.intake import load_rows
+from tfr_listbert.lists.tables.rules import (
     Rule,
     build_number,
     forbid_line_breaks,
@@ -73,7 +73,14 @@ def load_judgements(
     if QUERY_ID in columns:
         late.append(_forbid_second_text(keys))
     load_rows(
-        request, database, source, "judgements", columns, rules, late, (LABEL, WEIGHT, POSITION, *request.features)
+        request.rejections,
+        database,
+        source,
+        "judgements",
+        columns,
+        rules,
+        late,
+        (LABEL, WEIGHT, POSITION, *request.features),
     )
 
 

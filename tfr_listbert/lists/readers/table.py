@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from tfr_listbert.lists.readers.database import MEMORY_GIGABYTES, Database
 from tfr_listbert.lists.readers.documents import select_document, stream_lists
-from tfr_listbert.lists.readers.formats import CSVFormat
 from tfr_listbert.lists.readers.judgements import JUDGEMENT_COLUMNS, SPLIT, load_judgements, select_judgements
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.source import map_columns, open_source
+from tfr_listbert.lists.request import ReadRequest
+from tfr_listbert.lists.tables.database import MEMORY_GIGABYTES, Database
+from tfr_listbert.lists.tables.formats import CSVFormat
+from tfr_listbert.lists.tables.source import map_columns, open_source
 from tfr_listbert.registry import READERS
 from tfr_listbert.schema import RankedList
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from tfr_listbert.lists.readers.database import MEMORY_GIGABYTES, Database, quote_name
 from tfr_listbert.lists.readers.documents import forbid_repeats, load_documents, require_documents, stream_lists
-from tfr_listbert.lists.readers.formats import LinesSource
-from tfr_listbert.lists.readers.intake import load_rows
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import Rule, build_number, limit_texts, require_finite, require_text
-from tfr_listbert.lists.readers.source import find_files, map_columns, open_source
+from tfr_listbert.lists.request import ReadRequest
+from tfr_listbert.lists.tables.database import MEMORY_GIGABYTES, Database, quote_name
+from tfr_listbert.lists.tables.formats import LinesSource
+from tfr_listbert.lists.tables.intake import load_rows
+from tfr_listbert.lists.tables.rules import Rule, build_number, limit_texts, require_finite, require_text
+from tfr_listbert.lists.tables.source import find_files, map_columns, open_source
 from tfr_listbert.registry import READERS
 from tfr_listbert.schema import DOCUMENT_ID, QUERY, QUERY_ID, RankedList
 
@@ -77,7 +77,7 @@ class TRECReader:
         source = LinesSource(setting, find_files(self.queries, setting), names, r"\t")
         rules = [require_text(QUERY_ID, "no query id"), require_text(QUERY, "no query"), *limit_texts(names)]
         repeats = [forbid_repeats("query id", [QUERY_ID])]
-        load_rows(request, database, source, "queries", {name: name for name in names}, rules, repeats)
+        load_rows(request.rejections, database, source, "queries", {name: name for name in names}, rules, repeats)
 
     def _load_pairs(
         self, request: ReadRequest, database: Database, table: str, path: str, names: Sequence[str], number: str
@@ -91,7 +91,7 @@ class TRECReader:
             require_documents([DOCUMENT_ID]),
             forbid_repeats("document in the list", [QUERY_ID, DOCUMENT_ID]),
         ]
-        load_rows(request, database, source, table, columns, rules, late_rules)
+        load_rows(request.rejections, database, source, table, columns, rules, late_rules)
 
     def _select_pairs(self, request: ReadRequest, database: Database) -> str:
         label = f"greatest({build_number('grade')}, 0.0) AS label"

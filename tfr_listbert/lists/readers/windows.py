@@ -8,8 +8,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from tfr_listbert.lists.readers.database import quote_text
-from tfr_listbert.lists.readers.rules import Rule, build_text
+from tfr_listbert.lists.tables.database import quote_text
+from tfr_listbert.lists.tables.rules import Rule, build_text
 from tfr_listbert.schema import InputError
 
 

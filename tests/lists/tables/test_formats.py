@@ -7,9 +7,9 @@ import re
 import duckdb
 import pytest
 
-from tfr_listbert.lists.readers.database import Database
-from tfr_listbert.lists.readers.formats import PLAIN_CSV, CSVFormat, CSVSource, LinesSource
-from tfr_listbert.lists.readers.source import open_source
+from tfr_listbert.lists.tables.database import Database
+from tfr_listbert.lists.tables.formats import PLAIN_CSV, CSVFormat, CSVSource, LinesSource
+from tfr_listbert.lists.tables.source import open_source
 from tfr_listbert.schema import InputError
 
 ROWS = [("grün", "p1", "3"), ('12" pipe, long', "p2", None), ("two\nlines", "p3", "0")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
-from tfr_listbert.lists.readers.database import quote_name, quote_text
-from tfr_listbert.lists.readers.formats import MAX_ROW_BYTES
+from tfr_listbert.lists.tables.database import quote_name, quote_text
+from tfr_listbert.lists.tables.formats import MAX_ROW_BYTES
 
 MAX_FLOAT = 3.4e38
 """Largest number that is taken; beyond it float32 knows only infinity."""

@@ -1,4 +1,4 @@
-"""The database in which readers check, sum and sort rows: DuckDB, on disk, within a fixed amount of memory."""
+"""The database in which rows are checked, summed and sorted: DuckDB, on disk, within a fixed amount of memory."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import math
 import duckdb
 import pytest
 
-from tfr_listbert.lists.readers.rules import (
+from tfr_listbert.lists.tables.rules import (
     Rule,
     build_number,
     check_rows,

@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tfr_listbert.lists.readers.database import Database, quote_list, quote_name, quote_text
-from tfr_listbert.lists.readers.formats.base import Source
-from tfr_listbert.lists.readers.formats.text_files import open_text, scan_lines
+from tfr_listbert.lists.tables.database import Database, quote_list, quote_name, quote_text
+from tfr_listbert.lists.tables.formats.base import Source
+from tfr_listbert.lists.tables.formats.text_files import open_text, scan_lines
 
 _SAMPLE_LINES = 1000  # of a file, to learn its keys
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
-from tfr_listbert.lists.readers.formats.base import Source
-from tfr_listbert.lists.readers.formats.text_files import scan_lines
+from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
+from tfr_listbert.lists.tables.formats.base import Source
+from tfr_listbert.lists.tables.formats.text_files import scan_lines
 
 
 class LinesSource(Source):

@@ -6,7 +6,7 @@ import abc
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from tfr_listbert.lists.readers.database import Database, quote_list
+from tfr_listbert.lists.tables.database import Database, quote_list
 
 MAX_ROW_BYTES = 1_000_000
 """Longest row of a CSV, TSV or JSONL file, and longest text in any; what is longer is rejected."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tfr_listbert.lists.readers.database import Database
-from tfr_listbert.lists.readers.source import find_files, map_columns, map_known_columns, open_source
+from tfr_listbert.lists.tables.database import Database
+from tfr_listbert.lists.tables.source import find_files, map_columns, map_known_columns, open_source
 from tfr_listbert.schema import InputError
 
 

@@ -5,8 +5,8 @@ import dataclasses
 
 import pytest
 
-from tfr_listbert.lists.readers.request import ReadRequest, Step
-from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.request import ReadRequest, Step
+from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.schema import RankedList
 
 

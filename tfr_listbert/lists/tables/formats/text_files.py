@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from tfr_listbert.lists.readers.database import quote_text
-from tfr_listbert.lists.readers.formats.base import MAX_ROW_BYTES, quote_paths
+from tfr_listbert.lists.tables.database import quote_text
+from tfr_listbert.lists.tables.formats.base import MAX_ROW_BYTES, quote_paths
 from tfr_listbert.schema import InputError
 
 

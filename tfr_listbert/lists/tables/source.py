@@ -7,8 +7,8 @@ import glob
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from tfr_listbert.lists.readers.database import Database
-from tfr_listbert.lists.readers.formats import PLAIN_CSV, CSVFormat, CSVSource, JSONLSource, ParquetSource, Source
+from tfr_listbert.lists.tables.database import Database
+from tfr_listbert.lists.tables.formats import PLAIN_CSV, CSVFormat, CSVSource, JSONLSource, ParquetSource, Source
 from tfr_listbert.registry import suggest
 from tfr_listbert.schema import InputError
 

@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from tfr_listbert.config import require
-from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
-from tfr_listbert.lists.readers.formats.base import MAX_ROW_BYTES, Source
-from tfr_listbert.lists.readers.formats.text_files import open_text, read_csv
+from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
+from tfr_listbert.lists.tables.formats.base import MAX_ROW_BYTES, Source
+from tfr_listbert.lists.tables.formats.text_files import open_text, read_csv
 from tfr_listbert.schema import InputError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.schema import RankedList
 
 

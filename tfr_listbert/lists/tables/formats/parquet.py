@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfr_listbert.lists.readers.database import Database, quote_name
-from tfr_listbert.lists.readers.formats.base import Source, quote_paths
+from tfr_listbert.lists.tables.database import Database, quote_name
+from tfr_listbert.lists.tables.formats.base import Source, quote_paths
 from tfr_listbert.schema import DOCUMENT_ID, QUERY, QUERY_ID, InputError
 
 _IDS = {DOCUMENT_ID, QUERY, QUERY_ID}

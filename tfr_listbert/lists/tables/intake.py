@@ -5,10 +5,10 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from tfr_listbert.lists.readers.database import Database, quote_name, quote_text
-from tfr_listbert.lists.readers.formats import MAX_ROW_BYTES, CSVSource, Source
-from tfr_listbert.lists.readers.request import ReadRequest
-from tfr_listbert.lists.readers.rules import Rule, check_rows, clean_numbers, clean_rows, forbid_broken
+from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
+from tfr_listbert.lists.tables.formats import MAX_ROW_BYTES, CSVSource, Source
+from tfr_listbert.lists.tables.rejections import Rejections
+from tfr_listbert.lists.tables.rules import Rule, check_rows, clean_numbers, clean_rows, forbid_broken
 from tfr_listbert.schema import InputError, RejectedRow
 
 _UNQUOTED, _LONG = "UNQUOTED VALUE", "TOO MANY COLUMNS"
@@ -24,7 +24,7 @@ _UNREADABLE_REASONS = {
 
 
 def load_rows(
-    request: ReadRequest,
+    rejections: Rejections,
     database: Database,
     source: Source,
     table: str,
@@ -36,7 +36,7 @@ def load_rows(
     """Makes a table of the rows that keep all rules; the others are rejected.
 
     Args:
-        request: takes the rejected rows.
+        rejections: takes the rejected rows.
         database: gets the table.
         source: the files.
         table: name of the table; beside the asked columns it has `_file` and `_row`, numbered in the order of reading.
@@ -64,12 +64,12 @@ def load_rows(
             f"FROM {name} WHERE _file = {quote_text(path)} AND _reason IS NOT NULL ORDER BY _row"
         )
 
-    report_rejected(request, database, source, rows, broken, select_broken)
+    report_rejected(rejections, database, source, rows, broken, select_broken)
     database.run(f"DELETE FROM {name} WHERE _reason IS NOT NULL")
 
 
 def report_summed(
-    request: ReadRequest,
+    rejections: Rejections,
     database: Database,
     source: Source,
     columns: Mapping[str, str],
@@ -79,7 +79,7 @@ def report_summed(
     """Hands on the rejected rows of a source whose rows are not held, but summed as they are read.
 
     Args:
-        request: takes them.
+        rejections: takes them.
         database: has the table `summed`, with `file`, `reason` (NULL where no rule is broken) and `rows`.
         source: the files.
         columns: column of the source by name.
@@ -97,7 +97,7 @@ def report_summed(
         return f"SELECT _row, _reason, _value FROM ({check([path])}) WHERE _reason IS NOT NULL ORDER BY _row"
 
     hint = build_hint({reason for _, reason, _ in broken})
-    report_rejected(request, database, source, int(rows), broken, select_broken, hint)
+    report_rejected(rejections, database, source, int(rows), broken, select_broken, hint)
 
 
 def require_all_rows(database: Database, source: Source, columns: Mapping[str, str], rows: int) -> None:
@@ -165,7 +165,7 @@ def take_unreadable(database: Database, source: Source) -> None:
 
 
 def report_rejected(
-    request: ReadRequest,
+    rejections: Rejections,
     database: Database,
     source: Source,
     rows: int,
@@ -173,10 +173,10 @@ def report_rejected(
     select_broken: Callable[[str], str],
     hint: str = "",
 ) -> None:
-    """Hands all rejected rows of a source to the request.
+    """Hands on all rejected rows of a source.
 
     Args:
-        request: takes them.
+        rejections: takes them.
         database: has the table `unreadable`.
         source: the files.
         rows: number of rows that could be read, sound or broken.
@@ -203,7 +203,7 @@ def report_rejected(
             ]
             yield from _number_lines(path, source.header_rows, unreadable, database.read_rows(select_broken(path)))
 
-    request.rejections.add_input(source.setting, rows, reasons, find_rejected(), hint)
+    rejections.add_input(source.setting, rows, reasons, find_rejected(), hint)
 
 
 def _number_lines(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfr_listbert.lists.rejections import Rejections
+from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.schema import InputError, RejectedRow
 
 ROWS = [RejectedRow("log.csv", line, "clicks is negative", f"-{line}") for line in (3, 9)]
