@@ -14,7 +14,6 @@ from tfr_listbert.distillation import students
 from tfr_listbert.distillation.distill import compare_with_teacher, distill_ranker, format_table
 from tfr_listbert.distillation.students import choose_rate, plan_students
 from tfr_listbert.schema import InputError
-from tfr_listbert.training.experiments.outcome import run_to_end
 from tfr_listbert.training.rankers import read_ranker
 
 START = np.array([0.2, 0.4, 0.3, 0.1, 0.5, 0.3])
@@ -75,19 +74,11 @@ def config(student_config, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained():
+def trained(build_runner):
     """The runs that were trained, each in this process."""
     ran = []
-
-    def run_here(runs, jobs, on_end):
-        for run in runs:
-            ran.append(run.loss)
-            run_to_end(run.config, run.is_trial)
-            on_end(run)
-        return []
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(students, "run_all", run_here)
+        patch.setattr(students, "run_all", build_runner(ran))
         yield ran
 
 
@@ -98,7 +89,7 @@ def distilled(config, trained):
 
 
 def test_the_table_has_the_teacher_every_student_and_where_it_is(distilled, trained, config):
-    assert trained == ["labels", "distilled", "hot"]
+    assert [run.loss for run in trained] == ["labels", "distilled", "hot"]
     results = json.loads((distilled / "results.json").read_text())
     assert list(results) == ["teacher", "labels", "distilled", "hot"]
     assert results["distilled"]["run"] == str(distilled / "distilled" / "rate=0.001")

@@ -14,7 +14,6 @@ from tfr_listbert.evaluation.comparison.results import Results, System, SystemRu
 from tfr_listbert.evaluation.pretraining_gain import format_gain, measure_pretraining_gain
 from tfr_listbert.schema import Document, InputError, RankedList
 from tfr_listbert.text.tokenizer import read_tokenizer
-from tfr_listbert.training.experiments.outcome import run_to_end
 from tfr_listbert.training.pretraining import build_masked_lm
 
 QUERIES = 40
@@ -94,17 +93,11 @@ def pretrained(tiny_config, tmp_path):
 
 
 @pytest.mark.soak
-def test_both_starts_get_the_same_budget_and_are_printed(tiny_config, pretrained, tmp_path, monkeypatch, capsys):
+def test_both_starts_get_the_same_budget_and_are_printed(
+    tiny_config, pretrained, tmp_path, monkeypatch, capsys, build_runner
+):
     ran = []
-
-    def run_here(open_runs, jobs, on_end):
-        for run in open_runs:
-            ran.append(run)
-            run_to_end(run.config, run.is_trial)
-            on_end(run)
-        return []
-
-    monkeypatch.setattr(compare, "run_all", run_here)
+    monkeypatch.setattr(compare, "run_all", build_runner(ran))
     config = dataclasses.replace(
         tiny_config,
         encoder=dataclasses.replace(tiny_config.encoder, initial=str(pretrained)),

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,19 +47,11 @@ def with_compare(config, output, **settings):
 
 
 @pytest.fixture
-def ran(monkeypatch):
-    """Runs in this process, which saves each its start; gives the folders of those that were run."""
-    folders = []
-
-    def run_here(open_runs, jobs, on_end):
-        for run in open_runs:
-            folders.append(str(run.folder))
-            run_to_end(run.config, run.is_trial)
-            on_end(run)
-        return []
-
-    monkeypatch.setattr(compare, "run_all", run_here)
-    return folders
+def ran(monkeypatch, build_runner):
+    """Runs in this process, which saves each its start; gives those that were run."""
+    runs = []
+    monkeypatch.setattr(compare, "run_all", build_runner(runs))
+    return runs
 
 
 def test_settings_are_chosen_by_trials_and_a_loss_that_diverges_is_said_to(tiny_config, tmp_path, ran, capsys):
@@ -72,7 +63,7 @@ def test_settings_are_chosen_by_trials_and_a_loss_that_diverges_is_said_to(tiny_
     compare.compare_losses(config)
     trials = [f"good/trials/rate={rate}" for rate in ("0.001", "1e+20")]
     trials += [f"wild/trials/rate={rate}" for rate in ("1e+20", "1e+21")]
-    assert [str(Path(folder).relative_to(tmp_path / "out")) for folder in ran] == [*trials, "good/7"]
+    assert [str(run.folder.relative_to(tmp_path / "out")) for run in ran] == [*trials, "good/7"]
     assert f"{tmp_path}/out/good/7 has ended already" in capsys.readouterr().out  # as a trial, which is not repeated
     with open(tmp_path / "out/results.csv") as file:
         lines = list(csv.DictReader(file))
@@ -255,7 +246,7 @@ def test_a_run_whose_process_fails_is_a_row_and_is_tried_again(tiny_config, tmp_
     assert f"failed: its process failed; {tmp_path}/out/b/1/log.txt says why" in report
     monkeypatch.setattr(compare, "run_all", run_here)
     assert [system.name for system in compare.compare_losses(config).systems if system.finished][:2] == ["a", "b"]
-    assert [Path(folder).parent.name for folder in ran] == ["a", "b"]
+    assert [run.loss for run in ran] == ["a", "b"]
 
 
 @pytest.mark.soak
