@@ -47,5 +47,5 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise OSError(f"cannot listen on {host}:{port}: {reason}. Choose another with --port.") from None
+        raise OSError(f"cannot listen on {host}:{port}: {reason}. Choose another port.") from None
     return listener

@@ -56,6 +56,17 @@ def test_an_error_in_the_library_call_ends_in_its_message(monkeypatch, capsys, t
     assert capsys.readouterr().err == "error: no lists in x\n"
 
 
+def test_an_interrupted_call_says_that_it_can_be_made_again(monkeypatch, capsys, tmp_path):
+    def call(config):
+        raise KeyboardInterrupt
+
+    (tmp_path / "config.yaml").write_text("data:\n")
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, call, tmp_path / "config.yaml")
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "\nInterrupted. Start the same command again: what is finished is kept.\n"
+
+
 def test_a_call_without_config_is_answered_with_the_usage(monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         run(monkeypatch, pytest.fail)

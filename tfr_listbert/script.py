@@ -12,7 +12,8 @@ from tfr_listbert.schema import InputError
 def run_script(call: Callable[[Config], None], doc: str, decided: Mapping[str, str] | None = None) -> None:
     """Reads `CONFIG.yaml [section.key=value ...]` from the command line, calls `call(config)` and exits.
 
-    Exits 0 when all went well; 2 with one message on standard error for input or settings that the user can mend.
+    Exits 0 when all went well; 2 with one message on standard error for input or settings that the user can mend; 130
+    when interrupted.
 
     Args:
         call: the script's one library call.
@@ -33,6 +34,9 @@ def run_script(call: Callable[[Config], None], doc: str, decided: Mapping[str, s
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Start the same command again: what is finished is kept.", file=sys.stderr)
+        sys.exit(130)
 
 
 def _refuse(overrides: Sequence[str], decided: Mapping[str, str]) -> None:

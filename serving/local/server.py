@@ -49,7 +49,7 @@ def open_server(
             try:
                 port = grpc_server.add_insecure_port(grpc_address)
             except RuntimeError:
-                raise OSError(f"cannot listen on {grpc_address} for gRPC. Choose another with --grpc-port.") from None
+                raise OSError(f"cannot listen on {grpc_address} for gRPC. Choose another port.") from None
             grpc_server.start()
             opened.callback(lambda: grpc_server.stop(STOP_SECONDS).wait())
         app = build_app(manager, timeout_seconds, max_body_bytes, metrics)

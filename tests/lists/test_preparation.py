@@ -213,15 +213,16 @@ def test_the_script_answers_bad_input_with_exit_code_2_and_writes_nothing(
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert ended.value.code == 2
     assert re.search(f"error: (.|\n)*{message}", capsys.readouterr().err)
-    assert list((tmp_path / "out").glob("*")) == []
+    assert {path.name for path in (tmp_path / "out").glob("*")} <= {"lists.rejected.csv"}
 
 
 def test_bad_input_leaves_earlier_lists_as_they_were(prepare, tmp_path):
     prepare()
     before = {path.name: path.read_bytes() for path in (tmp_path / "lists").iterdir()}
     (tmp_path / "judged.csv").write_text("query,document_id,title,label\nq,p,t,-1\n")
-    with pytest.raises(InputError, match="label is negative"):
+    with pytest.raises(InputError, match=r"label is negative(.|\n)*All are in .*lists.rejected.csv"):
         prepare()
+    assert "judged.csv,2,label is negative,-1" in (tmp_path / "lists.rejected.csv").read_text()
     assert {path.name: path.read_bytes() for path in (tmp_path / "lists").iterdir()} == before
 
 
@@ -233,7 +234,7 @@ def test_a_process_answers_bad_input_with_one_message_and_exit_code_2(write_bad,
     )
     assert ended.returncode == 2
     assert "error: " in ended.stderr and "Traceback" not in ended.stderr
-    assert list((tmp_path / "out").glob("*")) == []
+    assert {path.name for path in (tmp_path / "out").glob("*")} <= {"lists.rejected.csv"}
 
 
 def test_a_reader_that_does_not_exist_is_answered_with_those_that_do(prepare):

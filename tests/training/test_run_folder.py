@@ -10,8 +10,9 @@ from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.training import rankers
 from tfr_listbert.training.contents import describe_start
+from tfr_listbert.training.pretraining import FIXED_SECTIONS
 from tfr_listbert.training.rankers import read_configured_tokenizer, read_ranker
-from tfr_listbert.training.run_folder import describe_other_lists, list_fixed_sections, open_folder, open_run
+from tfr_listbert.training.run_folder import describe_other_lists, open_folder, open_run
 
 PROFILE = RowProfile((10, 25), (25.0,), (12.0,))
 
@@ -84,13 +85,13 @@ def test_lists_that_are_not_those_of_the_training_are_told(config):
 def test_a_run_that_another_process_prepares_is_refused(config):
     def prepare(_):
         with pytest.raises(InputError, match="Another process is preparing `train.run`"):
-            open_run(config, lambda: PROFILE)
+            open_folder(config, FIXED_SECTIONS, {}, lambda _: None)
 
-    open_folder(config, list_fixed_sections(config), describe_start(config), prepare)
+    open_folder(config, FIXED_SECTIONS, describe_start(config), prepare)
 
 
 def test_a_run_of_pretraining_is_no_place_for_a_ranker(config):
-    open_folder(config, list_fixed_sections(config), describe_start(config), lambda _: None)
+    open_folder(config, FIXED_SECTIONS, describe_start(config), lambda _: None)
     with pytest.raises(InputError, match="holds a run of another kind, of pre-training or of an import"):
         open_run(config, lambda: PROFILE)
     with pytest.raises(InputError, match="holds an encoder, of pre-training or of an import, and no ranker"):
@@ -100,7 +101,7 @@ def test_a_run_of_pretraining_is_no_place_for_a_ranker(config):
 def test_a_rankers_run_is_no_place_for_pretraining(config):
     open_run(config, lambda: PROFILE)
     with pytest.raises(InputError, match="holds a run of another kind, of a ranker or student"):
-        open_folder(config, list_fixed_sections(config), describe_start(config), lambda _: None)
+        open_folder(config, FIXED_SECTIONS, describe_start(config), lambda _: None)
 
 
 @pytest.mark.parametrize(("metric", "is_same"), [("ndcg_10", True), ("mrr", False)])

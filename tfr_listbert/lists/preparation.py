@@ -54,7 +54,7 @@ def prepare_data(config: Config) -> None:
 
 def _write_lists(data: DataConfig, reader: Reader, folder: Path, scratch: Path) -> dict[str, Any]:
     """Writes shards and rejected rows to `folder` and returns what `stats.json` holds."""
-    with Rejections.as_configured(folder / REJECTED_FILE, data) as rejections:
+    with Rejections.as_configured(folder / REJECTED_FILE, data, _name_refused(data)) as rejections:
         request = ReadRequest(
             fields=data.fields,
             features=data.features,
@@ -79,6 +79,11 @@ def _write_lists(data: DataConfig, reader: Reader, folder: Path, scratch: Path) 
         COMPUTES_BM25: bool(passage.texts),
         "splits": _write_splits(data, passage, folder, scratch),
     }
+
+
+def _name_refused(data: DataConfig) -> Path:
+    """Returns the file that lists the rejected rows of an input that is refused, beside the lists."""
+    return Path(data.lists).with_name(f"{Path(data.lists).name}.{REJECTED_FILE}")
 
 
 def _describe_lack(split: str, steps: Sequence[Step], request: ReadRequest) -> str:

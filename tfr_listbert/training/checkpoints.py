@@ -128,7 +128,7 @@ def find_checkpoint(run: str | Path, which: str | int) -> Path:
     path = tf.train.latest_checkpoint(str(folder))
     if path is None:
         raise InputError(
-            f"There is no checkpoint in {folder}; the run has not got that far, or `train.run` is another."
+            f"There is no checkpoint in {folder}: the run has not got that far, or the setting names another folder."
         )
     return Path(path)
 

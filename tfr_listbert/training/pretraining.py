@@ -22,7 +22,7 @@ from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.masking import MaskRates, TokenMasker
 from tfr_listbert.training.checkpoints import Progress, holds_object, restore_objects
-from tfr_listbert.training.contents import describe_start
+from tfr_listbert.training.contents import describe_start, digest_lists
 from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, share_steps, wait_for_chief
 from tfr_listbert.training.randomness import build_step_seed, make_repeatable
 from tfr_listbert.training.rankers import adopt_initial, build_encoder, read_configured_tokenizer
@@ -33,7 +33,7 @@ PERPLEXITY = "perplexity"
 """Validation metric of pre-training, by which `best/` is chosen; lower is better."""
 
 FIXED_SECTIONS = ("text", "encoder", "pretrain", "train")
-"""Sections that decide the weights; `data` only says where texts and the queries to leave out are."""
+"""Sections that decide the weights; of `data` it is the lists that count, whose texts are read or left out."""
 
 _EVALUATION_SEED = 0  # the same masks in every evaluation, so that perplexities can be compared
 
@@ -58,9 +58,8 @@ def pretrain_encoder(config: Config) -> None:
         network = build_masked_lm(config, tokenizer)
     masker = _build_masker(config, tokenizer)
     wait_for_chief(config.train.run, strategy)
-    run = open_folder(
-        config, FIXED_SECTIONS, describe_start(config), lambda run: _prepare_corpus(config, tokenizer, masker, run)
-    )
+    contents = {"data.lists": digest_lists(config.data.lists), **describe_start(config)}
+    run = open_folder(config, FIXED_SECTIONS, contents, lambda run: _prepare_corpus(config, tokenizer, masker, run))
     progress = train(_build_task(config, network, masker, strategy), config.train, run, strategy)
     if is_chief(strategy):
         _report(config, progress)

@@ -79,6 +79,7 @@ def open_folder(
         with lock_folder(run, f"Another process is preparing `train.run` {run}; wait for its end, or name another."):
             if not (run / "config.yaml").exists():
                 _fill_folder(run, config, contents, has_tokenizer, prepare)
+    _require_same_kind(run, sections)
     _require_same(config, read_config(run / "config.yaml"), sections)
     _require_same_contents(run, contents)
     return run
@@ -141,16 +142,20 @@ def _find_changes(name: str, before: Any, now: Any) -> dict[str, tuple[Any, Any]
     return {path: both for key, pair in pairs.items() for path, both in _find_changes(f"{name}.{key}", *pair).items()}
 
 
-def _require_same_contents(run: Path, contents: Mapping[str, str]) -> None:
-    path = run / CONTENTS_FILE
-    found = _read_json(path) if path.exists() else {}
-    if ("data.lists" in contents) != ("data.lists" in found):
-        kind = "a ranker or student" if "data.lists" in found else "pre-training or of an import"
+def _require_same_kind(run: Path, sections: Sequence[str]) -> None:
+    is_ranker = (run / "rows.json").exists()
+    if is_ranker != ("model" in sections):
+        kind = "a ranker or student" if is_ranker else "pre-training or of an import"
         raise InputError(
             f"`train.run` {run} holds a run of another kind, of {kind}. Choose another `train.run`; to start from a "
             "pre-trained one, name that in `encoder.initial`."
         )
-    changed = [setting for setting, digest in contents.items() if found.get(setting) != digest]
+
+
+def _require_same_contents(run: Path, contents: Mapping[str, str]) -> None:
+    path = run / CONTENTS_FILE
+    found = _read_json(path) if path.exists() else {}
+    changed = [setting for setting, digest in contents.items() if found.get(setting, digest) != digest]
     if changed:
         raise InputError(
             f"`train.run` {run} holds a run of other data: what `{'` and `'.join(changed)}` names has changed since it "

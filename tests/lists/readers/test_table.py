@@ -99,3 +99,10 @@ def test_a_table_without_sound_rows_is_refused(tmp_path, read):
     (tmp_path / "judged.csv").write_text("query,document_id,title,label\n")
     with pytest.raises(InputError, match="`data.options.path` has no rows"):
         read(TableReader(str(tmp_path / "judged.csv")))
+
+
+def test_spellings_of_one_query_are_told(tmp_path, read):
+    path = tmp_path / "judged.csv"
+    path.write_text("query,document_id,title,label\nRed dress,a,t,1\nred  dress,b,t,0\nhat,c,t,1\n")
+    (note,) = read(TableReader(str(path))).notes
+    assert note.startswith("3 spellings (case, white space) of 2 queries, each a list of its own")

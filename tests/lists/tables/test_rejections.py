@@ -45,7 +45,7 @@ def test_exactly_the_rate_is_allowed(tmp_path):
 def test_one_reason_may_have_a_rate_of_its_own(tmp_path):
     with Rejections(tmp_path / "rejected.csv", 0.1, {"clicks is negative": 0.2, "never": 0.5}) as rejections:
         rejections.add_input("data.options.log", 10, REASONS, ROWS)
-        with pytest.raises(InputError, match=r"rates` = \{clicks is negative: RATE\}"):
+        with pytest.raises(InputError, match=r"above: 'data.max_rejected_rates=\{\"clicks is negative\": RATE\}'"):
             rejections.add_input("too many of it", 9, REASONS, ROWS)
         with pytest.raises(InputError, match="cannot be used, more than `data.max_rejected_rate` = 0.1 allows with"):
             rejections.add_input("too many others", 10, {**REASONS, "no query": 2}, ROWS)

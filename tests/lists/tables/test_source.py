@@ -1,8 +1,11 @@
 """Files are found by a glob and known by their ending; columns that are not there are answered with the nearest."""
 
+import gzip
+
 import pytest
 
 from tfr_listbert.lists.tables.database import Database
+from tfr_listbert.lists.tables.formats import CSVFormat
 from tfr_listbert.lists.tables.source import find_files, map_columns, map_known_columns, open_source
 from tfr_listbert.schema import InputError
 
@@ -102,3 +105,24 @@ def test_a_data_set_says_which_fields_it_has(log, database):
 def test_a_file_that_is_not_the_data_sets_own_is_refused(log, database):
     with pytest.raises(InputError, match="a column 'search_term'; .*log.csv has query, product, clicks"):
         map_known_columns(log, database, {"query": "search_term"}, ["query"], {})
+
+
+def test_an_empty_file_among_others_is_told(tmp_path, capsys):
+    for name, text in (("a.csv", "query\nred\n"), ("b.csv", ""), ("_SUCCESS", "")):
+        (tmp_path / name).write_text(text)
+    assert find_files(f"{tmp_path}/*", "data.options.log") == [f"{tmp_path}/a.csv"]
+    assert capsys.readouterr().out == f"`data.options.log`: {tmp_path}/b.csv is empty, and passed over.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "encoding", "message"),
+    [
+        ("log.csv", "query\nMütze\n".encode(), "latin-1", "is UTF-8, and `csv.encoding` says latin-1"),
+        ("log.csv", "query\nMütze\n".encode("utf-16-le"), "utf-16", "cannot be read as utf-16"),
+        ("log.csv", gzip.compress(b"query\nred\n"), "utf-8", "is zipped by gzip: let its name end in .gz"),
+    ],
+)
+def test_a_file_that_is_written_otherwise_than_it_says_is_refused(tmp_path, name, content, encoding, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        open_source(str(tmp_path / name), "data.options.log", CSVFormat(encoding=encoding))

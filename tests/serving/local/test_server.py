@@ -23,7 +23,7 @@ def test_a_grpc_call_in_flight_is_answered_before_models_are_unloaded(slow_sourc
 
 def test_an_address_that_cannot_be_listened_on_is_told(slow_sources):
     with (
-        pytest.raises(OSError, match="cannot listen on 256.0.0.1:0 for gRPC. Choose another with --grpc-port"),
+        pytest.raises(OSError, match="cannot listen on 256.0.0.1:0 for gRPC. Choose another port"),
         open_server(slow_sources, grpc_address="256.0.0.1:0"),
     ):
         pass

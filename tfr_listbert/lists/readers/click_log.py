@@ -71,7 +71,7 @@ def sum_log(
     database.run(_build_sums(check(keeps_rejects=True), columns, weights), "summing the log")
 
     def build_hint(reasons: set[str]) -> str:
-        return _describe_ids(database) if _UNKNOWN in reasons else ""
+        return _describe_catalogue(request, database) if _UNKNOWN in reasons else ""
 
     if windows:
         _pass_over(request, database, log)
@@ -163,6 +163,9 @@ def _build_sums(checked: str, columns: Mapping[str, str], weights: Mapping[str, 
     )
 
 
-def _describe_ids(database: Database) -> str:
+def _describe_catalogue(request: ReadRequest, database: Database) -> str:
     ids = [row[0] for row in database.read_rows("SELECT document_id FROM documents LIMIT 3")]
-    return f"Ids in the catalogue look like {', '.join(map(quote_text, ids))}."
+    catalogue = request.rejections.inputs.get("data.options.catalogue", {})
+    lost = "; ".join(f"{reason} ({count:,})" for reason, count in catalogue.get("reasons", {}).items())
+    rejected = f" Rows of the catalogue were themselves rejected: {lost}." if lost else ""
+    return f"Ids in the catalogue look like {', '.join(map(quote_text, ids))}.{rejected}"

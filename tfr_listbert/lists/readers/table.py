@@ -12,7 +12,7 @@ from tfr_listbert.lists.tables.database import MEMORY_GIGABYTES, Database
 from tfr_listbert.lists.tables.formats import CSVFormat
 from tfr_listbert.lists.tables.source import map_columns, open_source
 from tfr_listbert.registry import READERS
-from tfr_listbert.schema import RankedList
+from tfr_listbert.schema import QUERY_ID, RankedList, fold_query
 
 
 @READERS.register("table")
@@ -42,6 +42,20 @@ class TableReader:
                 del wanted[SPLIT]
             columns = map_columns(source, database, wanted, self.columns, "data.options.columns")
             load_judgements(request, database, source, columns)
+            if QUERY_ID not in columns:
+                _note_spellings(request, database)
             selected = ", ".join([select_judgements(columns), *select_document(request, columns)])
             rows = f"SELECT {selected}, _file, _row FROM judgements"
             yield from stream_lists(database, request, rows, "nullif(position, 0) NULLS LAST, _file, _row")
+
+
+def _note_spellings(request: ReadRequest, database: Database) -> None:
+    database.add_function("fold_query", fold_query)
+    spellings, queries = database.read_row(
+        "SELECT count(*), count(DISTINCT fold_query(query)) FROM (SELECT DISTINCT query FROM judgements)"
+    )
+    if spellings > queries:
+        request.notes.append(
+            f"{spellings:,} spellings (case, white space) of {queries:,} queries, each a list of its own; a column "
+            "`query_id` makes lists of several spellings"
+        )

@@ -11,6 +11,25 @@ from tfr_listbert.schema import InputError
 _CHUNK_BYTES = 1 << 20
 
 
+def require_latin_1(path: str) -> None:
+    """Checks that a file is not UTF-8 after all: read as Latin-1 it would be full of false letters, without an error.
+
+    Raises:
+        InputError: if the first MB is UTF-8 with letters beyond ASCII, which no text in Latin-1 is by chance.
+    """
+    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as stream:
+        start = stream.read(_CHUNK_BYTES)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return
+    if not start.isascii():
+        raise InputError(
+            f"{path} is UTF-8, and `csv.encoding` says latin-1: leave that out; for a catalogue that is written "
+            "otherwise than its log there is `catalogue_csv`."
+        )
+
+
 def find_encoding(path: str, setting: str) -> str:
     """Returns `utf-8` if all of a file is valid in it, else `latin-1`; read in pieces, and inflated if it ends in .gz.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import collections
 import csv
+import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tfr_listbert.config import DataConfig
+from tfr_listbert.folders import replace_file
 from tfr_listbert.schema import InputError, RejectedRow
 
 _NAMED_ROWS = 5
@@ -22,7 +24,13 @@ class Rejections:
         inputs: by the setting that names the input: `rows` read, `rejected` among them, and `reasons` with counts.
     """
 
-    def __init__(self, path: str | Path, max_rate: float = 0.0, max_rates: Mapping[str, float] | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        max_rate: float = 0.0,
+        max_rates: Mapping[str, float] | None = None,
+        refused_path: str | Path | None = None,
+    ):
         """Writes to `path` a CSV file of `source`, `line`, `reason`, `value`.
 
         Args:
@@ -31,20 +39,21 @@ class Rejections:
                 must be sound.
             max_rates: likewise of rows rejected for one reason, by reason, which then count there alone,
                 `data.max_rejected_rates`.
+            refused_path: file that lists the rejected rows of an input that is refused; none when empty.
         """
         self._path, self._max_rate, self._max_rates = Path(path), max_rate, dict(max_rates or {})
+        self._refused_path = refused_path
         self.inputs: dict[str, dict[str, Any]] = {}
 
     @classmethod
-    def as_configured(cls, path: str | Path, data: DataConfig) -> Rejections:
+    def as_configured(cls, path: str | Path, data: DataConfig, refused_path: str | Path | None = None) -> Rejections:
         """Returns what writes to `path` and refuses inputs above the limits of `data`."""
-        return cls(path, data.max_rejected_rate, data.max_rejected_rates)
+        return cls(path, data.max_rejected_rate, data.max_rejected_rates, refused_path)
 
     def __enter__(self) -> Rejections:
         """Opens the file."""
         self._file = self._path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file)
-        self._writer.writerow(("source", "line", "reason", "value"))
+        self._writer = _begin(self._file)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,7 +80,7 @@ class Rejections:
         if self._are_too_many(rows, reasons):
             raise InputError(self._describe(setting, rows, reasons, rejected, hint))
         for row in rejected:
-            self._writer.writerow((row.source, row.line, row.reason, row.value))
+            self._writer.writerow(dataclasses.astuple(row))
         by_count = collections.Counter(reasons).most_common()
         self.inputs[setting] = {"rows": rows, "rejected": sum(reasons.values()), "reasons": dict(by_count)}
 
@@ -86,10 +95,17 @@ class Rejections:
     ) -> str:
         count = sum(reasons.values())
         summary = "; ".join(f"{reason} ({number:,})" for reason, number in collections.Counter(reasons).most_common())
+        rejected = iter(rejected)
+        rows_named = list(itertools.islice(rejected, _NAMED_ROWS))
         first = "".join(
             f"\n  {row.source} line {row.line}: {row.reason}" + (f": {row.value[:80]!r}" if row.value else "")
-            for row in itertools.islice(rejected, _NAMED_ROWS)
+            for row in rows_named
         )
+        listed = ""
+        if self._refused_path:
+            with replace_file(self._refused_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+                _begin(file).writerows(map(dataclasses.astuple, itertools.chain(rows_named, rejected)))
+            listed = f"\nAll are in {self._refused_path}."
         limit, way_out = "and every row must be sound", "Mend them."
         if self._max_rate:
             limit = f"more than `data.max_rejected_rate` = {self._max_rate} allows"
@@ -97,9 +113,15 @@ class Rejections:
                 limit += f" with `data.max_rejected_rates` = {self._max_rates}"
             way_out = (
                 "Mend them, or go on without them: raise `data.max_rejected_rate`, or for one reason alone, with the "
-                f"words above, `data.max_rejected_rates` = {{{max(reasons, key=reasons.get)}: RATE}}."
+                f"words above: 'data.max_rejected_rates={{\"{max(reasons, key=reasons.get)}\": RATE}}'."
             )
         return (
             f"{count:,} of {rows:,} rows of `{setting}` ({count / rows:.1%}) cannot be used, {limit}: {summary}. {hint}"
-            f"\nThe first ones:{first}\n{way_out}"
+            f"\nThe first ones:{first}{listed}\n{way_out}"
         )
+
+
+def _begin(file: TextIO) -> Any:
+    writer = csv.writer(file)
+    writer.writerow(("source", "line", "reason", "value"))
+    return writer

@@ -32,7 +32,7 @@ def open_source(pattern: str, setting: str, csv_format: CSVFormat = PLAIN_CSV) -
         InputError: if there is no such file, the files are of several formats or of one that is not known, or empty.
     """
     files = find_files(pattern, setting)
-    kinds = {_SUFFIXES.get(Path(path.removesuffix(".gz")).suffix.lower()) for path in files}
+    kinds = {_find_kind(path) for path in files}
     if len(kinds) > 1 or None in kinds:
         raise InputError(
             f"`{setting}` must name files of one format, by their ending {', '.join(_SUFFIXES)}, "
@@ -60,7 +60,14 @@ def find_files(pattern: str, setting: str) -> list[str]:
     full = [path for path in files if Path(path).stat().st_size > 0]
     if not full:
         raise InputError(f"`{setting}`: {files[0]} is empty.")
+    for path in sorted(set(files) - set(full)):
+        if _find_kind(path):  # others, such as Spark's _SUCCESS, are empty by design
+            print(f"`{setting}`: {path} is empty, and passed over.")
     return full
+
+
+def _find_kind(path: str) -> str | None:
+    return _SUFFIXES.get(Path(path.removesuffix(".gz")).suffix.lower())
 
 
 def map_columns(

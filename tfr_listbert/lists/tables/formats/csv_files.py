@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from tfr_listbert.config import require
 from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
+from tfr_listbert.lists.tables.encodings import require_latin_1
 from tfr_listbert.lists.tables.formats.base import MAX_ROW_BYTES, Source
 from tfr_listbert.lists.tables.formats.text_files import open_text, read_csv
 from tfr_listbert.schema import InputError
@@ -84,6 +85,8 @@ class CSVSource(Source):
 
 def _read_header(path: str, csv_format: CSVFormat) -> tuple[str, ...]:
     """Returns the delimiter and the column names, or nothing for an empty file."""
+    if csv_format.encoding == "latin-1":
+        require_latin_1(path)
     with open_text(path, csv_format.encoding) as lines:
         line = lines.readline(MAX_ROW_BYTES)
         if not line.strip():

@@ -50,6 +50,8 @@ def open_text(path: str, encoding: str) -> Iterator[TextIO]:
     is_zipped = path.endswith(".gz")
     try:
         with gzip.open(path, "rb") if is_zipped else open(path, "rb") as stream:
+            if not is_zipped and stream.peek(2)[:2] == b"\x1f\x8b":
+                raise InputError(f"{path} is zipped by gzip: let its name end in .gz.")
             yield io.TextIOWrapper(stream, encoding.replace("utf-8", "utf-8-sig"), errors="replace", newline="")
-    except (EOFError, zlib.error, OSError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from None
+    except (EOFError, zlib.error, OSError, UnicodeError) as error:
+        raise InputError(f"{path} cannot be read as {encoding}: {error}.") from None
