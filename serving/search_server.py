@@ -33,6 +33,7 @@ from search_service.open_search import OpenSearchEngine
 from search_service.service import SearchService
 
 from tfr_listbert.lists.catalogue import read_catalogue
+from tfr_listbert.lists.tables.formats import CSVFormat
 from tfr_listbert.schema import DOCUMENT_ID
 
 PAGE = Path(__file__).parent / "demo" / "index.html"
@@ -69,9 +70,9 @@ def _open_engine(settings: argparse.Namespace) -> tuple[Engine, str]:
             raise ValueError(f"--open-search must read URL/INDEX, got {settings.open_search!r}.")
         return OpenSearchEngine(url, index, fields), f"the index {index}"
     columns = {DOCUMENT_ID: settings.id_column}
-    found = read_catalogue(
-        settings.catalogue, columns, fields, features, settings=("--catalogue", "--fields or --features")
-    )
+    csv_format = CSVFormat(settings.csv_delimiter, encoding=settings.csv_encoding, decimal=settings.csv_decimal)
+    named = ("--catalogue", "--fields or --features")
+    found = read_catalogue(settings.catalogue, columns, fields, features, csv_format, named)
     products = [{DOCUMENT_ID: one.document_id, **one.fields, **one.features} for one in found]
     return MemoryEngine(products, fields, settings.language), f"{len(products)} products"
 
@@ -86,6 +87,9 @@ def _build_parser() -> argparse.ArgumentParser:
     engine.add_argument("--catalogue", help="products: CSV, JSONL or Parquet, gzipped if it ends in .gz")
     engine.add_argument("--open-search", metavar="URL/INDEX", help="index of the products")
     parser.add_argument("--id-column", default="document_id", help="column of the catalogue that names a product")
+    parser.add_argument("--csv-delimiter", default="", help="of a CSV catalogue; found in its header by default")
+    parser.add_argument("--csv-encoding", default="utf-8", help="utf-8, latin-1 or utf-16")
+    parser.add_argument("--csv-decimal", default=".", help="point or comma")
     parser.add_argument("--fields", default="title", help="text columns or fields to search in, by comma")
     languages = [*Stemmer.algorithms(), "none"]
     parser.add_argument("--language", default="english", choices=languages, help="of the stemmer that finds them")

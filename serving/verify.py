@@ -54,7 +54,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _verify_bundle(settings: argparse.Namespace) -> int:
-    bundle = find_bundle(settings.bundle)
+    bundle = find_bundle(settings.bundle, settings.label)
     requests = read_golden_requests(bundle)
     model = settings.model or bundle.parent.name
     if not (settings.label or bundle.name.isdecimal()):

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf import text_format
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from .errors import HTTP_STATUSES, RankingError, RefusedError
 from .ranking import RemoteModel, open_model
@@ -96,8 +98,11 @@ def _compare(expected: Any, actual: Any) -> str:
     return f"at {[int(index) for index in worst]} is {actual[worst]:g} instead of {expected[worst]:g}"
 
 
-def find_bundle(folder: str | Path) -> Path:
-    """Returns the version folder: `folder` itself if its name is a number, or else the newest one inside it.
+def find_bundle(folder: str | Path, label: str | None = None) -> Path:
+    """Returns the version folder: `folder` itself if its name is a number, or else one inside it.
+
+    That is the version which has the label in the models.config that the export wrote beside; without a label, or such
+    a file, the newest.
 
     Raises:
         RankingError: if there is none with golden requests.
@@ -105,10 +110,20 @@ def find_bundle(folder: str | Path) -> Path:
     folder = Path(folder).absolute()
     children = folder.iterdir() if folder.is_dir() else []
     versions = [child for child in children if child.name.isascii() and child.name.isdigit()]
-    found = folder if folder.name.isdigit() else max(versions, key=lambda path: int(path.name), default=folder)
+    labelled = [child for child in versions if label and int(child.name) == _find_labelled(folder, label)]
+    newest = max(versions, key=lambda path: int(path.name), default=folder)
+    found = folder if folder.name.isdigit() else next(iter(labelled), newest)
     if not (found / GOLDEN_PATH).is_file():
         raise RankingError(f"{folder} holds no version with {GOLDEN_PATH}: give a folder that the export wrote.")
     return found
+
+
+def _find_labelled(folder: Path, label: str) -> int | None:
+    path = folder.with_name(f"{folder.name}.serving") / "models.config"
+    if not path.exists():
+        return None
+    models = text_format.Parse(path.read_text(encoding="utf-8"), ModelServerConfig()).model_config_list.config
+    return next((model.version_labels[label] for model in models if label in model.version_labels), None)
 
 
 def read_golden_requests(bundle: Path) -> list[GoldenRequest]:
@@ -156,13 +171,14 @@ def replay_golden_requests(
         label: the version's label.
 
     Raises:
-        RankingError: if the server cannot be reached or does not answer in time.
+        RankingError: if the server cannot be reached, does not answer in time or has no such version.
     """
     # No second attempt: it would hide a refusal, and its wait would count as the server's.
     remote = open_model(url, model, version, label, timeout_seconds=60.0, retries=0)
     try:
         faults: dict[str, None] = {}  # each once, however many rounds show it
         seconds: list[float] = []
+        _require_model(remote)
         for _ in range(rounds):
             for request in requests:
                 fault = _ask(remote, request, seconds)
@@ -171,6 +187,15 @@ def replay_golden_requests(
         return Replay(list(faults), seconds)
     finally:
         remote.close()
+
+
+def _require_model(remote: RemoteModel) -> None:
+    """Raises RefusedError, once instead of for each request, where the model or its version is not served."""
+    try:
+        remote.read_signatures()
+    except RefusedError as refusal:
+        if refusal.status == HTTP_STATUSES["NOT_FOUND"]:
+            raise
 
 
 def _ask(remote: RemoteModel, request: GoldenRequest, seconds: list[float]) -> str:

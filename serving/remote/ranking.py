@@ -81,8 +81,10 @@ def open_model(
         retries: further attempts when the server cannot be reached or is overloaded, after waits that double.
 
     Raises:
-        RankingError: if both version and label are given.
+        RankingError: if both version and label are given, or the URL does not begin with a scheme.
     """
+    if "://" not in url:
+        raise RankingError(f"a server's URL must begin with http://, https:// or grpc://, got {url!r}.")
     if version is not None and label is not None:
         raise RankingError("give a version or a label, not both.")
     if url.startswith(GRPC_SCHEME):

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -268,6 +269,16 @@ def wait_for_checkpoint(process, run, after):
         if steps and max(steps) > after:
             return
         time.sleep(0.001)
+
+
+def test_a_run_goes_on_with_its_own_lists_alone(finished, tmp_path):
+    config = read_config(finished / "config.yaml")
+    shutil.copytree(config.data.lists, tmp_path / "lists")
+    with open(next((tmp_path / "lists").glob("test-*")), "ab") as file:
+        file.write(b"x")
+    data = dataclasses.replace(config.data, lists=str(tmp_path / "lists"))
+    with pytest.raises(InputError, match="holds a run of other data: what `data.lists` names has changed"):
+        pretrain_encoder(dataclasses.replace(config, data=data))
 
 
 @pytest.mark.soak

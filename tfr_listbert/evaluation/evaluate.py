@@ -134,19 +134,24 @@ def format_results(results: Mapping[str, Any]) -> str:
         any_system = next(iter(systems.values()))
         lines.append(
             f"{results['split']}, {_SLICES[name]}: {any_system['lists']} lists, "
-            f"{any_system['lists_without_relevant']} of them without a relevant document, which count 0 in MRR"
+            f"{any_system['lists_without_relevant']} of them without a relevant document, which count 0"
         )
         lines.append(f"  {'system':12} {'NDCG@10':>8} {'95 % interval':>17} {'ranker better by':>17} {'p':>7}")
         for system, row in systems.items():
             against = "" if system == RANKER else f" {row['ranker_difference']:>+17.4f} {row['ranker_p']:>7.4f}"
             lines.append(f"  {system:12} {row[SHOWN_METRIC]:>8.4f} {format_interval(row['interval']):>17}{against}")
     lines.append("p: of no difference from the ranker on other queries, after Holm in a table; other runs may differ.")
-    lines += [
+    lines += list_warnings(results)
+    return "\n".join([*lines, *filter(None, [results.get("grades"), results.get("warning")])])
+
+
+def list_warnings(results: Mapping[str, Any]) -> list[str]:
+    """Returns a line on each system that the ranker is significantly worse than."""
+    return [
         f"Beware: the ranker is significantly worse than {name} (p = {row['ranker_p']:.4f})."
-        for name, row in results["slices"].get("all", {}).items()
+        for name, row in results.get("slices", {}).get("all", {}).items()
         if name != RANKER and row["ranker_difference"] < 0 and row["ranker_p"] < LEVEL
     ]
-    return "\n".join([*lines, *filter(None, [results.get("grades"), results.get("warning")])])
 
 
 def _write_results(

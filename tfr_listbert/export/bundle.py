@@ -16,6 +16,7 @@ from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tfr_listbert.config import Config, write_config
+from tfr_listbert.evaluation.evaluate import list_warnings, read_results
 from tfr_listbert.export.allowed_ops import CORE_OPS, TEXT_OPS
 from tfr_listbert.export.deployment import Labels, read_labels, write_deployment
 from tfr_listbert.export.difference import describe_difference, score_in_memory, score_request
@@ -90,6 +91,10 @@ def _export(config: Config, base: Path) -> None:
         bundle, notes = _write_with_options(config, text_ranker, folder, builder)
         if warning := describe_other_lists(config.train.run, config.data.lists):
             notes.append(warning)
+        if config.model.type != ranker.config.model.type:
+            kinds = ranker.config.model.type, config.model.type
+            notes.append("Beware: {} is a {}, the config says {}.".format(config.train.run, *kinds))
+        notes += list_warnings(read_results(config) or {})
         print(f"Scoring the {config.evaluate.split} lists with it, to decide about its labels.", flush=True)
         decision = decide_stable(config, folder, base / str(labels.stable) if labels else None)
         write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")

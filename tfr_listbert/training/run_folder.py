@@ -116,7 +116,7 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
     changes = {
         name: values
         for section in sections
-        for name, values in _find_changes(section, getattr(found, section), getattr(config, section)).items()
+        for name, values in find_changes(section, getattr(found, section), getattr(config, section)).items()
     }
     changes.pop("train.run", None)  # however its path is written
     changed = [f"{name} (was {before!r}, is {now!r})" for name, (before, now) in changes.items()]
@@ -130,7 +130,7 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
         )
 
 
-def _find_changes(name: str, before: Any, now: Any) -> dict[str, tuple[Any, Any]]:
+def find_changes(name: str, before: Any, now: Any) -> dict[str, tuple[Any, Any]]:
     """Returns what two settings have differently, by dotted name; None for a key that one of two mappings lacks."""
     if dataclasses.is_dataclass(now) and type(before) is type(now):
         before, now = (
@@ -139,7 +139,7 @@ def _find_changes(name: str, before: Any, now: Any) -> dict[str, tuple[Any, Any]
     if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
         return {} if before == now else {name: (before, now)}
     pairs = {key: (before.get(key), now.get(key)) for key in (*now, *before)}
-    return {path: both for key, pair in pairs.items() for path, both in _find_changes(f"{name}.{key}", *pair).items()}
+    return {path: both for key, pair in pairs.items() for path, both in find_changes(f"{name}.{key}", *pair).items()}
 
 
 def _require_same_kind(run: Path, sections: Sequence[str]) -> None:

@@ -80,7 +80,7 @@ def require_same_manifest(scores: str | Path, manifest: Mapping[str, Any]) -> No
     if changed:
         raise InputError(
             f"`teacher.scores` {scores} holds scores that were made otherwise: {', '.join(changed)}. Name another "
-            f"folder, or remove that whole one, and run score_lists. {MANIFEST_FILE} in it says what it holds."
+            f"folder, or remove that whole one. {MANIFEST_FILE} in it says what it holds."
         )
 
 

@@ -13,6 +13,7 @@ SCORES = [[2.0, -1.0, 2.0, -1e9]]
 RANKED = GoldenRequest(
     "r", "rank", {}, {"scores": SCORES, "order": [[0, 2, 1, 3]], "sorted_scores": [[2, 2, -1, -1e9]]}
 )
+LABELS = {"stable": 8, "canary": 9}
 REFUSED = GoldenRequest("e", "rank", {}, error="INVALID_ARGUMENT")
 
 
@@ -72,6 +73,9 @@ def test_replay_asks_every_round_and_tells_each_fault_once(monkeypatch):
     class Remote:
         asked = 0
 
+        def read_signatures(self):
+            return {}
+
         def predict(self, signature_name, inputs):
             self.asked += 1
             if self.asked % 2:
@@ -90,10 +94,31 @@ def test_replay_asks_every_round_and_tells_each_fault_once(monkeypatch):
 
 
 def test_refusal_is_not_asked_away_and_no_wait_counts_as_the_servers(scripted):
-    script = scripted(503, 200)
+    script = scripted(200, 503, 200)  # the first answer is that to the question whether the model is there
     replay = replay_golden_requests(script.url, "m", 1, [GoldenRequest("a", "rank", {}, {"y": [[1.0]]})], rounds=2)
     assert len(replay.faults) == 1 and replay.faults[0].startswith("a: gave status 503 instead of 200")
     assert len(replay.seconds) == 1 and script.waits == []
+
+
+def test_a_version_that_is_not_served_is_told_once(scripted):
+    script = scripted(404)
+    with pytest.raises(RankingError, match="answered 404"):
+        replay_golden_requests(script.url, "m", 1, [RANKED, REFUSED], rounds=3)
+
+
+def test_the_version_of_a_label_is_that_of_the_models_config_beside_it(tmp_path):
+    folder = tmp_path / "ranker"
+    for version in ("8", "9"):
+        (folder / version / "assets.extra").mkdir(parents=True)
+        (folder / version / golden.GOLDEN_PATH).touch()
+    assert find_bundle(folder, "stable") == folder / "9"
+    (tmp_path / "ranker.serving").mkdir()
+    labels = "".join(f"version_labels {{key: '{label}' value: {number}}} " for label, number in LABELS.items())
+    (tmp_path / "ranker.serving" / "models.config").write_text(
+        f"model_config_list {{config {{name: 'ranker' base_path: '/models/ranker' {labels}}}}}"
+    )
+    assert find_bundle(folder, "stable") == folder / "8"
+    assert find_bundle(folder, "canary") == find_bundle(folder) == folder / "9"
 
 
 def test_percentiles_are_in_milliseconds():

@@ -19,7 +19,7 @@ from tfr_listbert.training.contents import describe_contents
 from tfr_listbert.training.experiments.run import Run
 from tfr_listbert.training.rankers import read_ranker, score_split
 from tfr_listbert.training.ranking import train_ranker
-from tfr_listbert.training.run_folder import list_fixed_sections
+from tfr_listbert.training.run_folder import find_changes, list_fixed_sections
 
 OUTCOME_FILE = "outcome.json"
 SETTINGS_FILE = "settings.json"
@@ -108,11 +108,12 @@ def _require_same(config: Config) -> None:
         before = found.get(section, {})
         # A setting that came later was not there to differ; a file that was not there then was not read
         keys = values.keys() | before.keys() if section == "contents" else values.keys() & before.keys()
-        changed += [
-            f"{section}.{key} (was {before.get(key)!r}, is {values.get(key)!r})"
+        changes = {
+            path: both
             for key in sorted(keys)
-            if before.get(key) != values.get(key)
-        ]
+            for path, both in find_changes(f"{section}.{key}", before.get(key), values.get(key)).items()
+        }
+        changed += [f"{path} (was {was!r}, is {now!r})" for path, (was, now) in changes.items()]
     if changed:
         raise InputError(
             f"{folder} holds a run with other settings: {'; '.join(changed)}. Choose another `compare.output` or "
