@@ -130,6 +130,7 @@ def test_settings_that_cannot_be_used_are_told_with_exit_code_2(tmp_path):
         (["--catalogue", str(catalogue), "--language", "germen"], "invalid choice: 'germen'"),
         (["--catalogue", str(catalogue), "--features", "stock"], "--fields or --features"),
         (["--catalogue", str(tmp_path / "none")], "none"),
+        (["--catalogue", str(catalogue), "--csv-encoding", "utf-7"], "`csv.encoding` must be utf-8, latin-1 or utf-16"),
         (["--open-search", "products"], "must read URL/INDEX"),
         (["--catalogue", str(catalogue), "--ranker", "new"], "must read NAME=URL/MODEL"),
         (["--catalogue", str(catalogue), *["--ranker", "new=http://127.0.0.1:1/a"] * 2], "names 'new' twice"),
