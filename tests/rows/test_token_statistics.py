@@ -6,7 +6,7 @@ import json
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.config import Config, build_dataclass
+from tfr_listbert.config import Config, FieldConfig, TextConfig, build_dataclass
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.preparation import prepare_data
 from tfr_listbert.rows.token_statistics import add_token_statistics
@@ -47,6 +47,7 @@ def test_training_the_tokenizer_tells_the_tokens_of_each_split(config, tmp_path)
         tokens = after["splits"][split].pop("tokens_per_row")
         assert tokens["mean"] == pytest.approx(lengths.mean(), abs=0.01)
         assert tokens["max"] == lengths.max()
+        assert after["splits"][split].pop("cut_rates") == {"query": 0.0, "title": 0.0}
     assert after == before
     assert not list((tmp_path / "lists").glob(".*"))
 
@@ -60,8 +61,12 @@ class WordTokenizer(tf.Module):
 
 def test_a_row_is_the_query_and_all_fields(config, tmp_path, capsys):
     prepare_data(config)
-    add_token_statistics(config.data.lists, WordTokenizer())
+    fields = (FieldConfig("title", 3, "a {} !"),)  # "red dress 0" has three words, and two around them
+    add_token_statistics(config.data.lists, WordTokenizer(), TextConfig(query_tokens=2, fields=fields))
     splits = json.loads((tmp_path / "lists" / "stats.json").read_text())["splits"]
     assert splits["train"]["tokens_per_row"] == splits["train"]["words_per_row"] == dict(mean=5, p50=5, p95=5, max=5)
     assert "tokens_per_row" not in splits["validation"]
-    assert "test: tokens per row: mean 5, p50 5, p95 5, max 5" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "test: tokens per row: mean 5, p50 5, p95 5, max 5" in told
+    assert splits["test"]["cut_rates"] == {"query": 0.0, "title": 1.0}
+    assert "test: texts cut by their budget: query 0.0%, title 100.0%" in told

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import collections
 import json
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfr_listbert.config import TextConfig
 from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.statistics import STATISTICS_FILE, Distribution, format_values, join_row
+from tfr_listbert.schema import QUERY
 
 
-def add_token_statistics(lists: str | Path, tokenizer: tf.Module) -> None:
-    """Adds `tokens_per_row` to each split in the `stats.json` of a folder of lists and prints it.
+def add_token_statistics(lists: str | Path, tokenizer: tf.Module, text: TextConfig) -> None:
+    """Adds `tokens_per_row` and `cut_rates` to each split in the `stats.json` of a folder of lists and prints them.
 
     A row is the query and all fields, as in the other statistics of rows: before a budget cuts it, and without special
-    ids. Lists that `prepare_data` did not write have no `stats.json` and are left alone.
+    ids. `cut_rates` says of the query and of each of `text.fields` which share of the texts its budget cuts. Lists that
+    `prepare_data` did not write have no `stats.json` and are left alone.
     """
     path = Path(lists) / STATISTICS_FILE
     if not path.exists():
@@ -25,16 +30,29 @@ def add_token_statistics(lists: str | Path, tokenizer: tf.Module) -> None:
     statistics = json.loads(path.read_text(encoding="utf-8"))
     for split, described in statistics["splits"].items():
         if described["lists"]:
-            described["tokens_per_row"] = _count_tokens(lists, split, tokenizer).describe()
+            counted, rates = _count_tokens(lists, split, tokenizer, text)
+            described["tokens_per_row"], described["cut_rates"] = counted.describe(), rates
             print(f"{split}: tokens per row: {format_values(described['tokens_per_row'])}")
+            print(f"{split}: texts cut by their budget: {', '.join(f'{n} {rate:.1%}' for n, rate in rates.items())}")
     with replace_file(path) as partial:
         partial.write_text(json.dumps(statistics, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _count_tokens(lists: str | Path, split: str, tokenizer: tf.Module) -> Distribution:
-    counted = Distribution()
+def _count_tokens(
+    lists: str | Path, split: str, tokenizer: tf.Module, text: TextConfig
+) -> tuple[Distribution, dict[str, float]]:
+    def count(texts: list[str]) -> np.ndarray:
+        return tokenizer.tokenize(tf.constant(texts, tf.string)).row_lengths().numpy()
+
+    counted, cut, total = Distribution(), collections.Counter(), collections.Counter()
     for ranked_list in tqdm(read_lists(lists, split), desc=f"counting tokens of {split}", unit=" lists"):
-        rows = [join_row(ranked_list.query, document) for document in ranked_list.documents]
-        for tokens in tokenizer.tokenize(tf.constant(rows, tf.string)).row_lengths().numpy():
+        for tokens in count([join_row(ranked_list.query, document) for document in ranked_list.documents]):
             counted.add(int(tokens))
-    return counted
+        cut[QUERY] += int(count([ranked_list.query])[0] > text.query_tokens)
+        total[QUERY] += 1
+        for field in text.fields:
+            values = [document.fields[field.name] for document in ranked_list.documents]
+            lengths = count([field.template.replace("{}", value) if value else "" for value in values])
+            cut[field.name] += int(np.sum(lengths > field.tokens))
+            total[field.name] += len(values)
+    return counted, {name: round(cut[name] / total[name], 4) for name in total}

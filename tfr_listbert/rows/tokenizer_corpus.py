@@ -72,4 +72,4 @@ def train_configured_tokenizer(config: Config) -> None:
             texts = read_texts(config.data.lists, text.fields, "train" not in find_tested_splits(config))
         tokenizer = train_tokenizer(texts, text.folder, text.vocabulary_size, text.lowercase)
     print(f"Wrote a tokenizer of {text.vocabulary_size} pieces to {text.folder}.")
-    add_token_statistics(config.data.lists, tokenizer)
+    add_token_statistics(config.data.lists, tokenizer, text)
