@@ -96,29 +96,38 @@ class Rejections:
         count = sum(reasons.values())
         summary = "; ".join(f"{reason} ({number:,})" for reason, number in collections.Counter(reasons).most_common())
         rejected = iter(rejected)
-        rows_named = list(itertools.islice(rejected, _NAMED_ROWS))
-        first = "".join(
+        first = list(itertools.islice(rejected, _NAMED_ROWS))
+        named = "".join(
             f"\n  {row.source} line {row.line}: {row.reason}" + (f": {row.value[:80]!r}" if row.value else "")
-            for row in rows_named
+            for row in first
         )
-        listed = ""
-        if self._refused_path:
-            with replace_file(self._refused_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-                _begin(file).writerows(map(dataclasses.astuple, itertools.chain(rows_named, rejected)))
-            listed = f"\nAll are in {self._refused_path}."
-        limit, way_out = "and every row must be sound", "Mend them."
-        if self._max_rate:
-            limit = f"more than `data.max_rejected_rate` = {self._max_rate} allows"
-            if self._max_rates:
-                limit += f" with `data.max_rejected_rates` = {self._max_rates}"
-            way_out = (
-                "Mend them, or go on without them: raise `data.max_rejected_rate`, or for one reason alone, with the "
-                f"words above: 'data.max_rejected_rates={{\"{max(reasons, key=reasons.get)}\": RATE}}'."
-            )
         return (
-            f"{count:,} of {rows:,} rows of `{setting}` ({count / rows:.1%}) cannot be used, {limit}: {summary}. {hint}"
-            f"\nThe first ones:{first}{listed}\n{way_out}"
+            f"{count:,} of {rows:,} rows of `{setting}` ({count / rows:.1%}) cannot be used, {self._describe_limit()}: "
+            f"{summary}. {hint}\nThe first ones:{named}{self._list_refused(itertools.chain(first, rejected))}\n"
+            f"{self._describe_way_out(max(reasons, key=reasons.get))}"
         )
+
+    def _describe_limit(self) -> str:
+        if not self._max_rate:
+            return "and every row must be sound"
+        others = f" with `data.max_rejected_rates` = {self._max_rates}" if self._max_rates else ""
+        return f"more than `data.max_rejected_rate` = {self._max_rate} allows{others}"
+
+    def _describe_way_out(self, reason: str) -> str:
+        if not self._max_rate:
+            return "Mend them."
+        return (
+            "Mend them, or go on without them: raise `data.max_rejected_rate`, or for one reason alone, with the words "
+            f"above: 'data.max_rejected_rates={{\"{reason}\": RATE}}'."
+        )
+
+    def _list_refused(self, rejected: Iterable[RejectedRow]) -> str:
+        """Writes the rows to `refused_path`, and returns a sentence that says so."""
+        if not self._refused_path:
+            return ""
+        with replace_file(self._refused_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+            _begin(file).writerows(map(dataclasses.astuple, rejected))
+        return f"\nAll are in {self._refused_path}."
 
 
 def _begin(file: TextIO) -> Any:
