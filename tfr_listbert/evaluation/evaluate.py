@@ -134,7 +134,7 @@ def format_results(results: Mapping[str, Any]) -> str:
         any_system = next(iter(systems.values()))
         lines.append(
             f"{results['split']}, {_SLICES[name]}: {any_system['lists']} lists, "
-            f"{any_system['lists_without_relevant']} of them without a relevant document, which count 0"
+            f"{any_system['lists_without_relevant']} of them without a relevant document: 0 in MRR, and in NDCG unless a grade is above 0"
         )
         lines.append(f"  {'system':12} {'NDCG@10':>8} {'95 % interval':>17} {'ranker better by':>17} {'p':>7}")
         for system, row in systems.items():
