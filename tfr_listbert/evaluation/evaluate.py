@@ -108,6 +108,7 @@ def _compare(
 
 
 def _compare_systems(config: Config, per_list: Mapping[str, PerList]) -> dict[str, dict[str, Any]]:
+    """Returns the measures of each system on the same lists, p-values corrected for their number."""
     rows = {system: _measure(config, table, per_list[RANKER]) for system, table in per_list.items()}
     others = [system for system in rows if system != RANKER]
     for system, p in zip(others, holm([rows[system]["ranker_p"] for system in others]).tolist(), strict=True):
@@ -132,9 +133,10 @@ def format_results(results: Mapping[str, Any]) -> str:
     lines = []
     for name, systems in results["slices"].items():
         any_system = next(iter(systems.values()))
+        bare = any_system["lists_without_relevant"]
         lines.append(
-            f"{results['split']}, {_SLICES[name]}: {any_system['lists']} lists, "
-            f"{any_system['lists_without_relevant']} of them without a relevant document: 0 in MRR, and in NDCG unless a grade is above 0"
+            f"{results['split']}, {_SLICES[name]}: {any_system['lists']} lists, {bare} of them without a relevant "
+            "document, which count 0 in MRR, and in NDCG unless a grade is above 0"
         )
         lines.append(f"  {'system':12} {'NDCG@10':>8} {'95 % interval':>17} {'ranker better by':>17} {'p':>7}")
         for system, row in systems.items():
