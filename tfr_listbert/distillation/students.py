@@ -27,25 +27,16 @@ def plan_students(config: Config) -> dict[str, list[Run]]:
     """Returns the runs of each entry of `distill.losses` by its name, one per learning rate.
 
     Raises:
-        InputError: if there is no entry, one is misset, or the numbers of rates differ.
+        InputError: if there is no entry, one is misset, the undistilled one has a teacher, or the numbers of rates differ.
     """
     distill = config.distill
     names = [entry.name for entry in distill.losses]
     require(len(names) >= 1, "distill.losses", "must name at least one student", [])
     require(distill.undistilled in names, "distill.undistilled", f"must be one of {names}", distill.undistilled)
-    taught = [
-        term.loss
-        for one in distill.losses
-        if one.name == distill.undistilled
-        for term in one.terms
-        if term.target != "labels"
-    ]
-    require(
-        not taught,
-        "distill.undistilled",
-        f"must name a student of labels alone, not of {', '.join(taught)}",
-        distill.undistilled,
-    )
+    start = next(one for one in distill.losses if one.name == distill.undistilled)
+    taught = ", ".join(term.loss for term in start.terms if term.target != "labels")
+    rule = f"must name a student of labels alone, not of {taught}"
+    require(not taught, "distill.undistilled", rule, distill.undistilled)
     require(config.model.is_student, "model.type", "must be student", config.model.type)
     runs = {entry.name: _plan_rates(config, entry) for entry in distill.losses}
     counts = {name: len(own) for name, own in runs.items()}
