@@ -1,6 +1,7 @@
 """Queries that a comparison tests in turn are in nothing that its runs start from."""
 
 import dataclasses
+import shutil
 
 import pytest
 
@@ -20,7 +21,11 @@ def test_folds_refuse_a_start_that_was_trained_on_their_queries(tmp_path):
     }.items():
         (tmp_path / name).mkdir()
         write_config(config, tmp_path / name / "config.yaml")
-    require_untested_starts(folded, [None, *(str(tmp_path / name) for name in ("other", "apart", "folded"))])
+        (tmp_path / name / "corpus.json").touch()
+    shutil.copytree(tmp_path / "same", tmp_path / "imported", ignore=shutil.ignore_patterns("corpus.json"))
+    require_untested_starts(
+        folded, [None, *(str(tmp_path / name) for name in ("other", "apart", "folded", "imported"))]
+    )
     require_untested_starts(trained, [str(tmp_path / "same")])
     with pytest.raises(InputError, match="`compare.folds` tests each query in turn, and .*same was trained"):
         require_untested_starts(folded, [str(tmp_path / "same")])

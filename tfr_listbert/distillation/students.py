@@ -27,7 +27,7 @@ def plan_students(config: Config) -> dict[str, list[Run]]:
     """Returns the runs of each entry of `distill.losses` by its name, one per learning rate.
 
     Raises:
-        InputError: if there is no entry, one is misset, the undistilled one has a teacher, or the numbers of rates differ.
+        InputError: if there is no entry, one is misset, the undistilled one has a teacher, or rates differ in number.
     """
     distill = config.distill
     names = [entry.name for entry in distill.losses]

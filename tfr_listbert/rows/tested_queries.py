@@ -32,7 +32,8 @@ def require_untested_starts(config: Config, starts: Iterable[str | None]) -> Non
         if start is None or not (Path(start) / "config.yaml").exists():
             continue
         found = read_config(Path(start) / "config.yaml")
-        has_read = found.pretrain.lists or (Path(start) / "rows.json").exists()  # a ranker reads its lists anyway
+        is_pretrained = (Path(start) / "corpus.json").exists()  # and not imported
+        has_read = (is_pretrained and found.pretrain.lists) or (Path(start) / "rows.json").exists()
         is_same = Path(found.data.lists).resolve() == Path(config.data.lists).resolve()
         if has_read and is_same and find_tested_splits(found) != SPLITS:
             raise InputError(

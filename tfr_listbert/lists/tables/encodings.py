@@ -17,11 +17,11 @@ def require_latin_1(path: str) -> None:
     Raises:
         InputError: if the first MB is UTF-8 with letters beyond ASCII, which no text in Latin-1 is by chance.
     """
-    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as stream:
-        start = stream.read(_CHUNK_BYTES)
     try:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as stream:
+            start = stream.read(_CHUNK_BYTES)
         codecs.getincrementaldecoder("utf-8")().decode(start)
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, OSError, EOFError, zlib.error):  # who reads it says what is wrong with it
         return
     if not start.isascii():
         raise InputError(
