@@ -119,12 +119,7 @@ def test_an_empty_file_among_others_is_told(tmp_path, capsys):
     [
         ("log.csv", "query\nMütze\n".encode(), "latin-1", "is UTF-8, and `csv.encoding` says latin-1"),
         ("log.csv", "query\nMütze\n".encode("utf-16-le"), "utf-16", "cannot be read as utf-16"),
-        (
-            "log.csv.gz",
-            gzip.compress("query\nMütze\n".encode())[:20],
-            "latin-1",
-            "log.csv.gz cannot be read as latin-1",
-        ),
+        ("log.csv.gz", b"no gzip file", "latin-1", "log.csv.gz cannot be read as latin-1"),
         ("log.csv", gzip.compress(b"query\nred\n"), "utf-8", "is zipped by gzip: let its name end in .gz"),
     ],
 )
