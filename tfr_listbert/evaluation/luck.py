@@ -144,8 +144,8 @@ def paired_run_test(a: Sequence[float], b: Sequence[float], luck: Luck, resample
     Flips of sign, as in `paired_randomization_test`, tell how much the mean moves with the queries; but all queries of
     a run share its luck, and no flip moves that. So each flip also draws luck: its deviation times Student's t of its
     degrees. What runs do to single queries is in both, in the flips and in the spread of the runs' means, so the test
-    is careful: of equal losses of three seeds it tells apart fewer than one in 50, where 5 % are allowed, and it misses
-    differences that a test with every run's values of every query would see. Two limits are known tests: where queries
+    is careful: it tells equal losses apart less often than its level allows, and misses differences that a test with
+    every run's values of every query would see. Two limits are known tests: where queries
     add nothing, two losses are told apart as by Welch's t test of their runs, if neither has a spread of its own;
     without luck it is the randomization test, and says nothing of other runs. In between it is an approximation, whose
     rate of false differences simulations bound, not a proof. It is never surer than without luck, as it would be of few

@@ -129,12 +129,12 @@ def _build_container(name: str, mebibytes: int) -> dict[str, Any]:
     return {
         "name": "serving",
         "image": IMAGE,
-        # It would start as many threads as the node has cores, and be throttled to its limit of a few
         "command": ["tensorflow_model_server"],
         "args": [
             f"--port={GRPC_PORT}",
             f"--rest_api_port={REST_PORT}",
             *_FLAGS,
+            # It would start as many threads as the node has cores, and be throttled to its limit of a few
             f"--tensorflow_intra_op_parallelism={CORES}",
             f"--tensorflow_inter_op_parallelism={CORES}",
         ],

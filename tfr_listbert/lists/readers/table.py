@@ -56,6 +56,6 @@ def _note_spellings(request: ReadRequest, database: Database) -> None:
     )
     if spellings > queries:
         request.notes.append(
-            f"{spellings:,} spellings (case, white space) of {queries:,} queries, each a list of its own; a column "
-            "`query_id` makes lists of several spellings"
+            f"{spellings:,} spellings (case, white space) of {queries:,} queries, each a list of its own: write those "
+            "alike that are one query"
         )
