@@ -78,14 +78,14 @@ def open_folder(
         _begin_folder(run, ("tokenizer",) if has_tokenizer else ())
         with lock_folder(run, f"Another process is preparing `train.run` {run}; wait for its end, or name another."):
             if not (run / "config.yaml").exists():
-                _fill_folder(run, config, contents, has_tokenizer, prepare)
+                _prepare_folder(run, config, contents, has_tokenizer, prepare)
     _require_same_kind(run, sections)
     _require_same(config, read_config(run / "config.yaml"), sections)
     _require_same_contents(run, contents)
     return run
 
 
-def _fill_folder(
+def _prepare_folder(
     run: Path, config: Config, contents: Mapping[str, str], has_tokenizer: bool, prepare: Callable[[Path], None]
 ) -> None:
     with replace_file(run / CONTENTS_FILE) as partial:
@@ -155,7 +155,7 @@ def _require_same_kind(run: Path, sections: Sequence[str]) -> None:
 def _require_same_contents(run: Path, contents: Mapping[str, str]) -> None:
     path = run / CONTENTS_FILE
     found = _read_json(path) if path.exists() else {}
-    changed = [setting for setting, digest in contents.items() if found.get(setting, digest) != digest]
+    changed = [setting for setting, digest in contents.items() if found.get(setting) != digest]
     if changed:
         raise InputError(
             f"`train.run` {run} holds a run of other data: what `{'` and `'.join(changed)}` names has changed since it "
