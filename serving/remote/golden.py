@@ -105,14 +105,15 @@ def find_bundle(folder: str | Path, label: str | None = None) -> Path:
     a file, the newest.
 
     Raises:
-        RankingError: if there is none with golden requests.
+        RankingError: if there is none with golden requests, or that models.config is damaged.
     """
     folder = Path(folder).absolute()
     children = folder.iterdir() if folder.is_dir() else []
     versions = [child for child in children if child.name.isascii() and child.name.isdigit()]
-    labelled = [child for child in versions if label and int(child.name) == _find_labelled(folder, label)]
+    labelled = _find_labelled(folder, label) if label else None
     newest = max(versions, key=lambda path: int(path.name), default=folder)
-    found = folder if folder.name.isdigit() else next(iter(labelled), newest)
+    chosen = next((child for child in versions if int(child.name) == labelled), newest)
+    found = folder if folder.name.isdigit() else chosen
     if not (found / GOLDEN_PATH).is_file():
         raise RankingError(f"{folder} holds no version with {GOLDEN_PATH}: give a folder that the export wrote.")
     return found
@@ -122,7 +123,10 @@ def _find_labelled(folder: Path, label: str) -> int | None:
     path = folder.with_name(f"{folder.name}.serving") / "models.config"
     if not path.exists():
         return None
-    models = text_format.Parse(path.read_text(encoding="utf-8"), ModelServerConfig()).model_config_list.config
+    try:
+        models = text_format.Parse(path.read_text(encoding="utf-8"), ModelServerConfig()).model_config_list.config
+    except text_format.ParseError as error:
+        raise RankingError(f"{path} is damaged: {error}") from None
     return next((model.version_labels[label] for model in models if label in model.version_labels), None)
 
 

@@ -119,6 +119,9 @@ def test_the_version_of_a_label_is_that_of_the_models_config_beside_it(tmp_path)
     )
     assert find_bundle(folder, "stable") == folder / "8"
     assert find_bundle(folder, "canary") == find_bundle(folder) == folder / "9"
+    (tmp_path / "ranker.serving" / "models.config").write_text("model_config_list {")
+    with pytest.raises(RankingError, match="models.config is damaged"):
+        find_bundle(folder, "stable")
 
 
 def test_percentiles_are_in_milliseconds():
