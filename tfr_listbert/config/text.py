@@ -25,6 +25,10 @@ class FieldConfig:
             self.template.count("{}") == 1, f"text.fields ({self.name}).template", "must hold {} once", self.template
         )
 
+    def fill(self, text: str) -> str:
+        """Returns `text` in the template; nothing of nothing."""
+        return self.template.replace("{}", text) if text else ""
+
 
 @dataclasses.dataclass(frozen=True)
 class TextConfig:

@@ -35,8 +35,8 @@ def read_texts(lists: str, fields: Sequence[FieldConfig], has_queries: bool = Tr
             yield ranked_list.query
         for document in ranked_list.documents:
             for field in fields:
-                if text := document.fields.get(field.name, "").strip():
-                    yield field.template.replace("{}", text)
+                if text := field.fill(document.fields.get(field.name, "").strip()):
+                    yield text
 
 
 def _read_corpus_texts(config: Config, folder: Path) -> Iterator[str]:
