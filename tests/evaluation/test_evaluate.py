@@ -11,7 +11,7 @@ import pytrec_eval
 
 from tfr_listbert.config import Config, EvaluateConfig
 from tfr_listbert.evaluation.evaluate import evaluate_ranker, format_results, format_trec
-from tfr_listbert.evaluation.judgements import describe_grades, judge_lists
+from tfr_listbert.evaluation.judgements import describe_grades, judge_lists, read_configured_grades
 from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.grades import read_grades
@@ -82,9 +82,8 @@ def test_judgements_replace_labels_and_what_is_not_judged_counts_nothing(tmp_pat
     assert [document.label for document in judged[0].documents] == [3.0, 0.0]
     lists = [RankedList("1", "red dress", documents), RankedList("2", "blue hat", documents)]
     config = Config(evaluate=EvaluateConfig(judgements=str(path)))
-    assert "judges 1 of 4 documents, the others count as grade 0, and at least one in 1 of 2 lists" in describe_grades(
-        config, lists
-    )
+    text = describe_grades(config, lists, read_configured_grades(config))
+    assert "judges 1 of 4 documents, the others count as grade 0, and at least one in 1 of 2 lists" in text
     with pytest.raises(InputError, match="judges no document"):
         judge_lists([RankedList("1", "blue hat", documents)], read_grades(path, "evaluate.judgements"))
 

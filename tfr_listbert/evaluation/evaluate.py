@@ -15,7 +15,7 @@ import tqdm
 
 from tfr_listbert.config import Config
 from tfr_listbert.evaluation.intervals import bootstrap_interval, format_interval, list_ends
-from tfr_listbert.evaluation.judgements import describe_grades, judge_as_configured, relabel
+from tfr_listbert.evaluation.judgements import describe_grades, judge_lists, read_configured_grades, relabel
 from tfr_listbert.evaluation.significance import LEVEL, holm, paired_randomization_test
 from tfr_listbert.evaluation.slices import slice_lists
 from tfr_listbert.evaluation.systems import build_bag_of_words_scorer, build_baselines, build_bm25, score_with
@@ -46,10 +46,12 @@ def evaluate_ranker(config: Config) -> None:
         InputError: if run, lists or judgements are missing or do not fit, or `evaluate.output` holds something else.
     """
     output = _find_output(config)
-    lists = judge_as_configured(config, list(read_lists(config.data.lists, config.evaluate.split)))
+    lists, judgements = list(read_lists(config.data.lists, config.evaluate.split)), read_configured_grades(config)
+    lists = lists if judgements is None else judge_lists(lists, judgements)
+    grades = describe_grades(config, lists, judgements)
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)  # before a folder is made in that of the run
     with replace_folder(output, (RUN_FILE, "metrics.json", "per_query.csv"), "evaluate.output") as folder:
-        results = _evaluate(config, lists, ranker, folder)
+        results = _evaluate(config, lists, grades, ranker, folder)
     print(format_results(results))
     print(f"Wrote metrics.json, per_query.csv and {RUN_FILE} to {output}.")
 
@@ -67,7 +69,7 @@ def read_results(config: Config) -> dict[str, Any] | None:
     return results if results.get("version") == compute_version(config.train.run, config.evaluate.checkpoint) else None
 
 
-def _evaluate(config: Config, lists: Sequence[RankedList], ranker: Ranker, folder: Path) -> dict[str, Any]:
+def _evaluate(config: Config, lists: Sequence[RankedList], grades: str, ranker: Ranker, folder: Path) -> dict[str, Any]:
     """Writes the three files to `folder` and returns what `metrics.json` holds."""
     settings = config.evaluate
     ranked = relabel(_score_ranker(config, ranker, len(lists)), lists)
@@ -79,7 +81,7 @@ def _evaluate(config: Config, lists: Sequence[RankedList], ranker: Ranker, folde
     scored[RANKER] = ranked
     per_list = {name: compute_metrics(system, settings.relevant_from) for name, system in scored.items()}
     slices = {name: chosen for name, chosen in slice_lists(lists).items() if name in _SLICES}
-    results = _compare(config, per_list, slices, lists)
+    results = _compare(config, per_list, slices, grades)
     if warning := describe_other_lists(config.train.run, config.data.lists):
         results["warning"] = warning
     _write_results(folder, results, per_list, lists, scored[RANKER])
@@ -92,13 +94,13 @@ def _score_ranker(config: Config, ranker: Ranker, count: int) -> list[ScoredList
 
 
 def _compare(
-    config: Config, per_list: Mapping[str, PerList], slices: Mapping[str, np.ndarray], lists: Sequence[RankedList]
+    config: Config, per_list: Mapping[str, PerList], slices: Mapping[str, np.ndarray], grades: str
 ) -> dict[str, Any]:
     results: dict[str, Any] = {
         "split": config.evaluate.split,
         "run": config.train.run,
         "version": compute_version(config.train.run, config.evaluate.checkpoint),
-        "grades": describe_grades(config, lists),
+        "grades": grades,
         "slices": {},
     }
     for name, chosen in slices.items():

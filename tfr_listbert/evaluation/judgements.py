@@ -12,7 +12,8 @@ from tfr_listbert.lists.grades import read_grades
 from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import InputError, RankedList, fold_query
 
-SETTING = "evaluate.judgements"
+Grades = dict[tuple[str, str], float]
+"""The grade of each (folded query, document id)."""
 
 
 def judge_as_configured(config: Config, lists: Sequence[RankedList]) -> Sequence[RankedList]:
@@ -21,14 +22,23 @@ def judge_as_configured(config: Config, lists: Sequence[RankedList]) -> Sequence
     Raises:
         InputError: as `read_grades` and `judge_lists`.
     """
-    judgements = config.evaluate.judgements
-    return lists if judgements is None else judge_lists(lists, read_grades(judgements, SETTING))
+    judgements = read_configured_grades(config)
+    return lists if judgements is None else judge_lists(lists, judgements)
 
 
-def describe_grades(config: Config, lists: Sequence[RankedList]) -> str:
+def read_configured_grades(config: Config) -> Grades | None:
+    """Returns the grades of `evaluate.judgements`; None where that is not set.
+
+    Raises:
+        InputError: as `read_grades`.
+    """
+    path = config.evaluate.judgements
+    return None if path is None else read_grades(path, "evaluate.judgements")
+
+
+def describe_grades(config: Config, lists: Sequence[RankedList], judgements: Grades | None) -> str:
     """Returns where the grades of `lists` come from, and how many documents are judged; "" for the lists' own."""
-    if config.evaluate.judgements:
-        judgements = read_grades(config.evaluate.judgements, SETTING)
+    if judgements is not None:
         judged = [sum(key in judgements for key in _list_keys(one)) for one in lists]
         documents = sum(len(one.documents) for one in lists)
         return (
@@ -45,7 +55,7 @@ def _list_keys(ranked_list: RankedList) -> list[tuple[str, str]]:
     return [(query, document.document_id) for document in ranked_list.documents]
 
 
-def judge_lists(lists: Iterable[RankedList], judgements: dict[tuple[str, str], float]) -> list[RankedList]:
+def judge_lists(lists: Iterable[RankedList], judgements: Grades) -> list[RankedList]:
     """Returns `lists` with the judged grades as labels; a document that nobody judged gets 0.
 
     A list keeps its documents: what was judged and is not in it counts in no metric.

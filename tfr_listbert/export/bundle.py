@@ -92,8 +92,8 @@ def _export(config: Config, base: Path) -> None:
         if warning := describe_other_lists(config.train.run, config.data.lists):
             notes.append(warning)
         if config.model.type != ranker.config.model.type:
-            kinds = ranker.config.model.type, config.model.type
-            notes.append("Beware: {} is a {}, the config says {}.".format(config.train.run, *kinds))
+            kind = ranker.config.model.type
+            notes.append(f"Beware: {config.train.run} is a {kind}, the config says {config.model.type}.")
         notes += list_warnings(read_results(config) or {})
         print(f"Scoring the {config.evaluate.split} lists with it, to decide about its labels.", flush=True)
         decision = decide_stable(config, folder, base / str(labels.stable) if labels else None)

@@ -58,10 +58,10 @@ def compare_losses(config: Config) -> Results | None:
             report, if the process of a run failed, which the next call tries again.
     """
     if config.compare.dry_run:
-        plan_rows(config.compare)  # so that what is wrong with it is told first
-        print("Timing a few steps.", flush=True)
         with tempfile.TemporaryDirectory() as place:
-            print(_estimate(config, _plan(config, place)))
+            plan = _plan(config, place)
+            print("Timing a few steps.", flush=True)
+            print(_estimate(config, plan))
         return None
     with fill_folder(config.compare.output, "compare.output"):
         return _compare(config)
