@@ -12,7 +12,7 @@ import scipy.stats
 
 from tfr_listbert.evaluation.intervals import bootstrap_interval
 from tfr_listbert.evaluation.resampling import check_pairs, check_resamples, draw_flips, draw_means, find_ends
-from tfr_listbert.evaluation.significance import paired_randomization_test
+from tfr_listbert.evaluation.significance import are_extreme, flip_sums, paired_randomization_test
 
 
 class Share(NamedTuple):
@@ -183,14 +183,11 @@ def paired_run_tests(
     differences = np.stack([first - second for first, second in pairs])
     drawn = np.stack([_draw_luck(luck, resamples, seed) for luck in lucks]) * differences.shape[1]
     differences = differences[:, differences.any(axis=0)]
-    sums, sizes = differences.sum(axis=1, keepdims=True), np.abs(differences).sum(axis=1, keepdims=True)
     extreme, start = np.zeros([2, len(pairs)]), 0
     for part in draw_flips(differences.shape[1], resamples, seed) if differences.size else ():
-        flipped = sums - 2 * (differences @ part.T)  # [pairs, flips]
+        flipped = flip_sums(differences, part)  # [pairs, flips]
         lucky = flipped + drawn[:, start : start + len(part)]
-        # Sums that are equal but for rounding must count as equal
-        extreme[0] += np.sum(np.abs(flipped) >= np.abs(sums) - 1e-12 * sizes, axis=1)
-        extreme[1] += np.sum(np.abs(lucky) >= np.abs(sums), axis=1)
+        extreme += np.sum([are_extreme(flipped, differences), are_extreme(lucky, differences)], axis=-1)
         start += len(part)
     p_values = (1 + extreme) / (1 + resamples)
     for place, (pair, own) in enumerate(zip(pairs, differences, strict=True)):

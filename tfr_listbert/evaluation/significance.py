@@ -34,12 +34,21 @@ def paired_randomization_test(a: Sequence[float], b: Sequence[float], resamples:
     check_resamples(resamples)
     differences = first - second
     differences = differences[differences != 0]
-    # Sums that are equal but for rounding must count as equal.
-    threshold = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
     is_exact = 2 ** len(differences) <= resamples
     flips = _all_flips(len(differences)) if is_exact else draw_flips(len(differences), resamples, seed)
-    extreme = sum(int(np.sum(np.abs(differences.sum() - 2 * (part @ differences)) >= threshold)) for part in flips)
+    extreme = sum(int(np.sum(are_extreme(flip_sums(differences, part), differences))) for part in flips)
     return extreme / 2 ** len(differences) if is_exact else (1 + extreme) / (1 + resamples)
+
+
+def flip_sums(differences: np.ndarray, flips: np.ndarray) -> np.ndarray:
+    """Returns the sums [..., F] of differences [..., Q], with signs turned where flips [F, Q] are 1 and not 0."""
+    return differences.sum(axis=-1, keepdims=True) - 2 * (differences @ flips.T)
+
+
+def are_extreme(sums: np.ndarray, differences: np.ndarray) -> np.ndarray:
+    """Says which sums [..., F] are at least as far from 0 as that of the differences [..., Q], but for rounding."""
+    observed = np.abs(differences.sum(axis=-1, keepdims=True))
+    return np.abs(sums) >= observed - 1e-12 * np.abs(differences).sum(axis=-1, keepdims=True)
 
 
 def _all_flips(count: int) -> Iterator[np.ndarray]:
