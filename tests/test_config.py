@@ -48,6 +48,11 @@ def test_overrides_win_over_the_file_and_the_file_over_its_base(tmp_path):
     assert (config.train.epochs, config.train.seed, config.train.run, config.encoder.layers) == (7, 4, "c", 3)
 
 
+def test_a_section_without_settings_leaves_those_of_the_base(tmp_path):
+    (tmp_path / "base.yaml").write_text("train: {epochs: 7}")
+    assert read_text(tmp_path, "base: base.yaml\ntrain:\n  # epochs: 9\n").train.epochs == 7
+
+
 def test_null_takes_an_option_of_the_base_away(tmp_path):
     (tmp_path / "base.yaml").write_text("data: {options: {columns: {query: q, time: day}, train_window: [1, 2]}}")
     text = "base: base.yaml\ndata: {options: {columns: {time: null}}}"

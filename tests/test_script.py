@@ -76,14 +76,18 @@ def test_a_call_without_config_is_answered_with_the_usage(monkeypatch, capsys):
 
 def test_a_setting_that_the_script_decides_itself_is_refused(monkeypatch, capsys, tmp_path):
     (tmp_path / "config.yaml").write_text("train: {learning_rate: 0.1}")
-    decided = {"train.learning_rate": "compare.learning_rates"}
-    with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, pytest.fail, tmp_path / "config.yaml", "train.learning_rate=0.2", decided=decided)
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == (
-        "error: `train.learning_rate` would change nothing here: `compare.learning_rates` says what each run gets; "
-        "set that.\n"
-    )
+    decided = {"train.learning_rate": "compare.learning_rates", "loss.options": "compare.losses"}
+    for override, control in {
+        "train.learning_rate=0.2": "learning_rates",
+        "loss.options.temperature=2": "losses",
+    }.items():
+        with pytest.raises(SystemExit) as ended:
+            run(monkeypatch, pytest.fail, tmp_path / "config.yaml", override, decided=decided)
+        assert ended.value.code == 2
+        assert capsys.readouterr().err == (
+            f"error: `{override.split('=')[0]}` would change nothing here: `compare.{control}` says what each run "
+            "gets; set that.\n"
+        )
     run(monkeypatch, lambda config: None, tmp_path / "config.yaml", "train.epochs=2", decided=decided)
 
 

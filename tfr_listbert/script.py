@@ -42,7 +42,6 @@ def run_script(call: Callable[[Config], None], doc: str, decided: Mapping[str, s
 def _refuse(overrides: Sequence[str], decided: Mapping[str, str]) -> None:
     for override in overrides:
         name = override.partition("=")[0]
-        if name in decided:
-            raise InputError(
-                f"`{name}` would change nothing here: `{decided[name]}` says what each run gets; set that."
-            )
+        for setting, control in decided.items():
+            if f"{name}.".startswith(f"{setting}."):
+                raise InputError(f"`{name}` would change nothing here: `{control}` says what each run gets; set that.")

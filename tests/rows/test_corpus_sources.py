@@ -51,6 +51,12 @@ def test_columns_of_every_format_become_texts_each_once(tmp_path, ending):
     assert {text for key, text, *_ in rows if key == "red dress by acme"} <= {"red dress by acme", "Red  Dress by ACME"}
 
 
+def test_columns_may_be_called_as_those_of_the_query_that_reads_them(tmp_path):
+    (tmp_path / "a.csv").write_text("title,is_used\nred dress,yes\nblue coat,no\n")
+    rows = load(tmp_path, {"path": str(tmp_path / "a.csv"), "fields": [{"name": "title"}, {"name": "is_used"}]})
+    assert [key for key, *_ in rows] == ["blue coat no", "red dress yes"]
+
+
 def test_a_plain_text_file_holds_a_text_per_line(tmp_path):
     (tmp_path / "a.txt").write_text('one line, with "quotes\n\n  another; line\t\nRÖCKE 裙子\n')
     (tmp_path / "b.txt").write_text("another; line\n")

@@ -109,7 +109,8 @@ def _drop_nulls(options: Mapping[str, Any], name: str = "") -> dict[str, Any]:
 
 def write_config(config: Config, path: str | Path) -> None:
     """Writes `config` as YAML; `read_config` gives back an equal one."""
-    Path(path).write_text(yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
+    Path(path).write_text(text, encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:
@@ -133,6 +134,7 @@ def _read_yaml(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold sections (data:, train:, ...), got {type(values).__name__}.")
+    values = {name: value for name, value in values.items() if value is not None}  # a section without settings
     base = values.pop("base", None)
     if base is None:
         return values
