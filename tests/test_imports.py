@@ -9,10 +9,11 @@ import tfr_listbert
 
 PACKAGE = pathlib.Path(tfr_listbert.__file__).parent
 SERVING = PACKAGE.parent / "serving"
-BASE = {"schema", "config", "registry", "folders"}
+BASE = {"schema", "config", "registry", "folders", "cores"}
 LEAVES = {"lists", "text", "encoders", "losses", "metrics"}
 ALLOWED = {
     "schema": set(),
+    "cores": set(),
     "registry": {"schema"},
     "folders": {"schema"},
     "config": {"schema", "registry"},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from tfr_listbert.cores import count_cores
 from tfr_listbert.export.manifests import MODELS_FOLDER, build_compose, build_kubernetes
 from tfr_listbert.export.warmup import MAX_BATCH_SIZE
 from tfr_listbert.folders import replace_file
@@ -129,7 +129,7 @@ def build_batching_config(seconds: Mapping[int, float]) -> str:
         seconds=own * 1000,
         timeout=max(100, round(own * 1e6 / 20)),
         enqueued=enqueued,
-        threads=os.cpu_count(),
+        threads=count_cores(),
     )
 
 

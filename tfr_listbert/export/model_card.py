@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfr_listbert.config import Config, read_config
+from tfr_listbert.cores import count_cores
 from tfr_listbert.evaluation.evaluate import read_results
 from tfr_listbert.evaluation.intervals import format_interval
 from tfr_listbert.export.gate import GATE_METRIC, Decision
@@ -181,7 +181,7 @@ def _describe_latency(signature: str, seconds: Mapping[int, float]) -> str:
         f"- {budget} ms: {_format_count(count_fitting(seconds, budget / 1000), max(seconds))}"
         for budget in BUDGETS_MILLISECONDS
     )
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    machine = f"{platform.machine()}, {count_cores()} cores"
     return (
         "## Latency\n\n"
         f"Median of one request of `{signature}` at a time, measured at the export in a process of its own ({machine}; "

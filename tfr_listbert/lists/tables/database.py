@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import duckdb
 from tqdm import tqdm
 
 from tfr_listbert.config import require
+from tfr_listbert.cores import count_cores
 from tfr_listbert.schema import InputError
 
 MEMORY_GIGABYTES = 1.0
@@ -46,7 +46,7 @@ class Database:
         Path(folder).mkdir(parents=True, exist_ok=True)
         self._memory_gigabytes = memory_gigabytes
         self._connection = duckdb.connect(str(Path(folder) / "rows.duckdb"))
-        threads = max(1, min(os.cpu_count() or 1, int(8 * memory_gigabytes)))  # each wants about 125 MB
+        threads = max(1, min(count_cores(), int(8 * memory_gigabytes)))  # each wants about 125 MB
         self._connection.execute(f"SET memory_limit = '{memory_gigabytes}GB'; SET threads = {threads}")
         self._connection.execute(f"SET temp_directory = {quote_text(str(Path(folder) / 'spilled'))}")
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")

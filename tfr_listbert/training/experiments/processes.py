@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tfr_listbert.cores import count_cores
 from tfr_listbert.training.experiments.outcome import run_to_end
 from tfr_listbert.training.experiments.run import Run
 
@@ -27,7 +28,7 @@ def run_all(runs: Sequence[Run], jobs: int, on_end: Callable[[Run], None]) -> li
         The runs whose process failed.
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, count_cores() // jobs)
     waiting, active, failed = collections.deque(runs), {}, []
     while waiting or active:
         while waiting and len(active) < jobs:
