@@ -30,9 +30,11 @@ from tfr_listbert.training.experiments.outcome import (
     SETTINGS_FILE,
     keep_settings,
     read_outcome,
+    read_scores,
     run_to_end,
 )
 from tfr_listbert.training.experiments.run import Trial
+from tfr_listbert.training.rankers import read_ranker, score_split
 
 from .conftest import build_outcome
 
@@ -169,6 +171,16 @@ def test_runs_of_data_that_have_changed_since_are_refused(tiny_config, tmp_path,
     (copies["tokenizer"] / "sentencepiece.model").write_bytes(b"another")
     with pytest.raises(InputError, match=r"with other settings: contents.text.folder"):
         read_outcome(run)
+
+
+def test_test_lists_are_scored_as_they_would_be_served(tiny_config, tmp_path):
+    config = with_compare(tiny_config, tmp_path / "out", losses=[{"loss": "softmax_loss"}], learning_rates=[1e-3])
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, precision="mixed_bfloat16"))
+    [run, *_] = plan_seeds(config, plan_rows(config.compare)[0], Trial(1e-3), config.data.lists, 0)
+    run_to_end(run.config, run.is_trial)
+    served = score_split(run.config, read_ranker(run.folder), "test")
+    for scored, expected in zip(read_scores(run), served, strict=True):
+        np.testing.assert_allclose(scored.scores, expected.scores, atol=1e-5)
 
 
 @pytest.mark.parametrize("was_there", [True, False])

@@ -16,6 +16,7 @@ from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import DivergedError, InputError
 from tfr_listbert.training.checkpoints import read_progress
 from tfr_listbert.training.contents import describe_contents
+from tfr_listbert.training.devices import set_precision
 from tfr_listbert.training.experiments.run import Run
 from tfr_listbert.training.rankers import read_ranker, score_split
 from tfr_listbert.training.ranking import train_ranker
@@ -162,6 +163,7 @@ def keep_settings(config: Config) -> None:
 
 
 def _write_scores(config: Config) -> None:
+    set_precision("float32")  # as evaluate and every export compute, whatever the run was trained in
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
     scored = list(score_split(config, ranker, "test"))
     if any(np.isnan(one.scores).any() for one in scored):
