@@ -9,6 +9,7 @@ the same lists. Prints a Markdown table.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -19,7 +20,7 @@ from benchmarks.tables import Claim, describe_machine, format_claims
 from benchmarks.training import build_trainer
 from tfr_listbert.config import Config
 from tfr_listbert.rows.dataset import READ_AHEAD, build_step_dataset
-from tfr_listbert.rows.training_order import TrainingOrder
+from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.randomness import make_repeatable
@@ -63,8 +64,9 @@ def answer_reading(config: Config) -> None:
     """Reads on one core for the seconds of each line, after what was read ahead between the lines is thrown away."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow starts its threads, which inherit it
     batcher = build_batcher(config, read_tokenizer(config.text.folder))
-    order = TrainingOrder(1, 10**3, config.train.batch_lists)
-    batches = iter(build_step_dataset(index_training_lists(config, batcher), batcher, order))
+    index = index_training_lists(config, batcher)
+    deal = StepDeal(index, dataclasses.replace(config.train, seed=1, epochs=10**3))
+    batches = iter(build_step_dataset(index, batcher, deal))
     for line in sys.stdin:
         for _ in range(4 * READ_AHEAD):
             next(batches)

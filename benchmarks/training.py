@@ -34,7 +34,7 @@ from tfr_listbert.config import Config
 from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.rows.dataset import RowBatcher, build_dataset, build_step_dataset
-from tfr_listbert.rows.training_order import TrainingOrder
+from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.script import run_script
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import build_objective, build_terms
@@ -138,7 +138,9 @@ def build_steps(config: Config, batcher: RowBatcher, batch_lists: int) -> tuple[
     ranker = build_run_ranker(config, batcher, measure_training_rows(config, batcher))
     model = TrainingModel(ranker.network, objective, config.train.seed, 1.0)
     model.compile(optimizer=build_optimizer(config.train, 10**6))
-    dataset = build_step_dataset(index_training_lists(config, batcher), batcher, TrainingOrder(1, 10**3, batch_lists))
+    settings = dataclasses.replace(config.train, seed=1, epochs=10**3, batch_lists=batch_lists)
+    index = index_training_lists(config, batcher)
+    dataset = build_step_dataset(index, batcher, StepDeal(index, settings))
     step, batches = tf.function(model.train_step, input_signature=[dataset.element_spec]), iter(dataset)
     step(next(batches))  # tracing
     return step, batches

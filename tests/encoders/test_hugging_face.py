@@ -51,7 +51,7 @@ def test_hidden_states_are_those_of_the_reference_at_every_position_and_mask(enc
     assign_encoder(encoder, weights, "file")
     hidden = encoder(tf.constant(expected["tokens"]))
     np.testing.assert_allclose(hidden, expected["hidden"], rtol=0, atol=1e-5)
-    first = encoder(tf.constant(expected["tokens"]), first_token_only=True)
+    first = encoder.encode_first_tokens([tf.constant(expected["tokens"])])
     np.testing.assert_allclose(first, expected["hidden"][:, 0], rtol=0, atol=1e-5)
 
 

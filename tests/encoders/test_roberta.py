@@ -70,7 +70,7 @@ def test_padding_changes_nothing(encoder):
 
 def test_the_first_token_alone_equals_the_first_of_all(encoder):
     tokens = tf.constant([[*ROW, 1], [0, 9, 2, 1, 1, 1]])
-    np.testing.assert_allclose(encoder(tokens, first_token_only=True), encoder(tokens)[:, 0], atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_first_tokens([tokens]), encoder(tokens)[:, 0], atol=1e-5)
 
 
 def test_chosen_places_alone_equal_those_of_all(encoder):
@@ -93,10 +93,12 @@ def test_an_encoder_with_marks_begins_as_one_without_and_marks_pairs_alone(encod
     assert "match_embedding:0" not in [weight.name for weight in encoder.trainable_variables]
 
 
-@pytest.mark.parametrize("options", [{}, {"first_token_only": True}, {"places": tf.constant([[3, 1], [0, 2]])}])
+@pytest.mark.parametrize("options", [{}, {"places": tf.constant([[3, 1], [0, 2]])}])
 def test_few_rows_have_the_vectors_of_many(encoder, options):
     tokens = tf.constant([[*ROW, 1], [0, 9, 2, 1, 1, 1]])
     np.testing.assert_allclose(encoder(tokens, few_rows=True, **options), encoder(tokens, **options), atol=1e-6)
+    few, many = (encoder.encode_first_tokens([tokens], few_rows=few_rows) for few_rows in (True, False))
+    np.testing.assert_allclose(few, many, atol=1e-6)
 
 
 def test_few_rows_are_computed_without_the_slow_kernels_for_small_attention(encoder):
@@ -110,7 +112,7 @@ def test_few_rows_are_computed_without_the_slow_kernels_for_small_attention(enco
 @pytest.mark.parametrize("few_rows", [False, True])
 def test_no_rows_give_no_vectors(encoder, few_rows):
     nothing = tf.zeros([0, 4], tf.int32)
-    assert encoder(nothing, first_token_only=True, few_rows=few_rows).shape == (0, SHAPE.width)
+    assert encoder.encode_first_tokens([nothing], few_rows=few_rows).shape == (0, SHAPE.width)
 
 
 def test_dropout_follows_the_seed_and_nothing_else(encoder):
@@ -122,13 +124,22 @@ def test_dropout_follows_the_seed_and_nothing_else(encoder):
     assert np.abs(once[0] - once[1]).max() > 0.01  # rows of a batch have masks of their own
 
 
-def test_every_dropout_layer_draws_masks_of_its_own(encoder):
-    seeds = [block.seed for block in encoder.blocks]
-    assert len({id(seed) for seed in seeds}) == SHAPE.layers
-    for block in encoder.blocks:
-        layers = (block._attention_dropout, block._output_dropout, block._attention_layer._dropout_layer)
-        assert len({layer._index for layer in layers}) == 3
-        assert [layer._rate for layer in layers] == [0.2, 0.2, 0.3]
+def test_every_dropout_draws_masks_of_its_own(encoder, monkeypatch):
+    drawn = []
+
+    def record(inputs, rate, seed, rng_alg):
+        drawn.append((rate, tuple(seed.numpy())))
+        return inputs
+
+    monkeypatch.setattr(tf.nn.experimental, "stateless_dropout", record)
+    tf.config.run_functions_eagerly(True)
+    try:
+        encoder.encode_first_tokens([tf.constant([ROW]), tf.constant([[0, 9, 2]])], tf.constant([3, 4]), training=True)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert len({seed for _, seed in drawn}) == len(drawn)
+    # of the embeddings, then of each block the attention of two widths, what it gives, and the feed-forward
+    assert [rate for rate, _ in drawn] == [0.2, *[0.3, 0.3, 0.2, 0.2] * SHAPE.layers]
 
 
 def test_training_without_a_seed_is_refused(encoder):

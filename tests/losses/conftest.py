@@ -9,6 +9,9 @@ import tensorflow as tf
 
 from tfr_listbert.losses import build_loss
 
+SAMPLED = ("gumbel_approx_ndcg_loss", "yeti_logistic_loss", "coupled_rankdistil_loss")
+"""Losses that are estimated with noise, which the seed decides."""
+
 SIGNATURE = [
     tf.TensorSpec([None, None], tf.float32),
     tf.TensorSpec([None, None], tf.float32),

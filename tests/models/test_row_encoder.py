@@ -78,7 +78,7 @@ def test_both_passes_see_the_same_dropout(encoder):
         vectors = []
         for chunk, width in enumerate(plan.widths.numpy()):
             dense = tf.gather(tokens, order[starts[chunk] : starts[chunk + 1]]).to_tensor(1, shape=[None, width])
-            vectors.append(encoder(dense, tf.random.fold_in(SEED, chunk), training=True, first_token_only=True))
+            vectors.append(encoder.encode_first_tokens([dense], tf.random.fold_in(SEED, chunk), training=True))
         return tf.gather(tf.concat(vectors, axis=0), np.argsort(order))
 
     plain = differentiate(encoder, encode_plainly)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from tfr_listbert.config import TrainConfig
 from tfr_listbert.lists.elwc import list_shards, read_lists, write_shards
 from tfr_listbert.rows.dataset import build_dataset, build_step_dataset, count_lists
 from tfr_listbert.rows.list_index import index_lists
-from tfr_listbert.rows.training_order import TrainingOrder
+from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.rankers import build_batcher
@@ -21,9 +22,10 @@ def list_queries(dataset):
     return [[name.decode() for name in batch["query_ids"]] for batch in dataset.as_numpy_iterator()]
 
 
-def build_steps(tiny_config, batcher, **order):
-    order = TrainingOrder(**{"seed": 3, "epochs": 2, "batch_lists": 10, **order})
-    return build_step_dataset(index_lists(list_shards(tiny_config.data.lists, "train")), batcher, order)
+def build_steps(tiny_config, batcher, first_step=0, replicas=1, own=None, **settings):
+    index = index_lists(list_shards(tiny_config.data.lists, "train"))
+    deal = StepDeal(index, TrainConfig(**{"seed": 3, "epochs": 2, "batch_lists": 10, **settings}))
+    return build_step_dataset(index, batcher, deal, first_step, replicas, own)
 
 
 def test_a_batch_has_one_row_for_each_document(tiny_config, batcher):

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfr_listbert.config import TrainConfig
 from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.rows.dataset import build_dataset, build_step_dataset
 from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.rows.token_cache import KINDS, open_token_cache
-from tfr_listbert.rows.training_order import TrainingOrder
+from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.rankers import build_batcher
-
-ORDER = TrainingOrder(seed=3, epochs=2, batch_lists=10, replicas=4)  # the last steps have fewer lists than replicas
 
 
 @pytest.fixture(params=["ranker", "student"])
@@ -44,8 +43,10 @@ def test_batches_are_the_same_with_rows_that_are_kept(tiny_config, batcher, tmp_
     assert list(stores) == list(KINDS if batcher.is_apart else KINDS[:1])
     again = open_token_cache(tmp_path / "tokens", build)
     assert len(made) == 1
-    plain = list(build_step_dataset(index, batcher, ORDER))
-    kept = list(build_step_dataset(dataclasses.replace(index, stores=again), batcher, ORDER))
+    settings = TrainConfig(seed=3, epochs=2, batch_lists=10)
+    indices = (index, dataclasses.replace(index, stores=again))
+    # the last steps have fewer lists than replicas
+    plain, kept = (list(build_step_dataset(one, batcher, StepDeal(one, settings), replicas=4)) for one in indices)
     assert len(plain) == len(kept) == 2 * 10 * 4
     for batch, other in zip(plain, kept, strict=True):
         assert batch.keys() == other.keys()

@@ -8,7 +8,7 @@ import pytest
 from tfr_listbert.config import TrainConfig
 from tfr_listbert.lists.elwc import build_elwc, parse_elwc, read_lists
 from tfr_listbert.rows.list_index import count_examples
-from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
+from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.schema import Document, InputError, RankedList
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.rankers import build_batcher
@@ -23,8 +23,9 @@ def index(tiny_config):
     )
 
 
-def deal(index, **order):
-    return StepDeal(index, TrainingOrder(**{"seed": 3, "epochs": 2, "batch_lists": None, "batch_tokens": 300, **order}))
+def deal(index, **settings):
+    settings = {"seed": 3, "epochs": 2, "batch_lists": None, "batch_tokens": 300, **settings}
+    return StepDeal(index, TrainConfig(**settings))
 
 
 def test_lists_are_read_by_number_from_any_shard(tiny_config, index):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfr_listbert.config import TrainConfig
 from tfr_listbert.losses import build_distillation_loss, build_loss
 from tfr_listbert.registry import DISTILLATION_LOSSES, LOSSES
 from tfr_listbert.rows.dataset import build_step_dataset
 from tfr_listbert.rows.profile import RowProfile
-from tfr_listbert.rows.training_order import TrainingOrder
+from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.devices import build_strategy
@@ -35,9 +36,10 @@ def build_network(tiny_config, batcher, **train):
     return build_run_ranker(config, batcher, PROFILE).network
 
 
-def read_steps(tiny_config, batcher, **order):
-    order = TrainingOrder(seed=1, epochs=1, **order)
-    return iter(build_step_dataset(index_training_lists(tiny_config, batcher), batcher, order))
+def read_steps(tiny_config, batcher, replicas=1):
+    index = index_training_lists(tiny_config, batcher)
+    deal = StepDeal(index, TrainConfig(seed=1, epochs=1, batch_lists=2))
+    return iter(build_step_dataset(index, batcher, deal, replicas=replicas))
 
 
 def differentiate(network, objective):
@@ -58,8 +60,8 @@ def differentiate(network, objective):
 def test_parts_without_lists_add_nothing_and_the_others_make_the_step(tiny_config, batcher, train, micro_batch_lists):
     objective = build_objective([LossTerm(build_loss("approx_ndcg_loss", {}))], micro_batch_lists)
     compute = differentiate(build_network(tiny_config, batcher, **train), objective)
-    parts = read_steps(tiny_config, batcher, batch_lists=2, replicas=REPLICAS)
-    total, count, rows, gradients = compute(next(read_steps(tiny_config, batcher, batch_lists=2)))
+    parts = read_steps(tiny_config, batcher, REPLICAS)
+    total, count, rows, gradients = compute(next(read_steps(tiny_config, batcher)))
     own = [compute(next(parts)) for _ in range(REPLICAS)]
     assert [int(part[1]) for part in own] == [1, 1, 0] and int(count) == 2
     assert float(own[2][0]) == 0 and int(own[2][2]) == 0 and sum(int(part[2]) for part in own) == int(rows)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 from official.nlp.modeling.layers import TransformerEncoderBlock
 
-from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
+from tfr_listbert.encoders.dropout import drop
 from tfr_listbert.encoders.kernels import dense, dense_gelu, half_gelu, normalize, permute
 from tfr_listbert.encoders.shapes import RobertaShape
 
@@ -74,21 +74,18 @@ class Block(TransformerEncoderBlock):
             attention_dropout=attention_dropout_rate,
             name=name,
         )
-        self.seed = DropoutSeed()
         self._autocast = False  # what is added up stays in float32
         with tf.name_scope(self._name_scope()):
             self.build(tf.TensorShape((1, 1, shape.width)))
             super().call(tf.zeros((1, 1, shape.width), self.compute_dtype))  # its layers make their weights in it
         self._shape = shape
-        self._attention_dropout = StatelessDropout(self._output_dropout_rate, self.seed, 0)
-        self._output_dropout = StatelessDropout(self._output_dropout_rate, self.seed, 1)
-        self._attention_layer._dropout_layer = StatelessDropout(self._attention_dropout_rate, self.seed, 2)
 
     def call(
         self,
         hidden: tf.Tensor,
         keys: Layout,
         queries: Layout,
+        seed: tf.Tensor,
         chosen: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
@@ -105,13 +102,16 @@ class Block(TransformerEncoderBlock):
             [Q, H] float32.
         """
         source = hidden if chosen is None else tf.gather(hidden, chosen)
-        attended = self._attend(hidden, keys, source, queries, training)
-        attended = tf.cast(self._attention_dropout(attended, training=training), tf.float32)
+        rate = self._output_dropout_rate
+        attended = self._attend(hidden, keys, source, queries, seed, training)
+        attended = tf.cast(drop(attended, rate, seed, 0, training), tf.float32)
         middle = self._normalize(source + attended, self._attention_layer_norm, training)
-        update = tf.cast(self._output_dropout(self._feed_forward(middle, training), training=training), tf.float32)
+        update = tf.cast(drop(self._feed_forward(middle, training), rate, seed, 1, training), tf.float32)
         return self._normalize(middle + update, self._output_layer_norm, training)
 
-    def _attend(self, hidden: tf.Tensor, keys: Layout, source: tf.Tensor, queries: Layout, training: bool) -> tf.Tensor:
+    def _attend(
+        self, hidden: tf.Tensor, keys: Layout, source: tf.Tensor, queries: Layout, seed: tf.Tensor, training: bool
+    ) -> tf.Tensor:
         projections = self._read_projections()
         if source is hidden:
             projected = self._project(hidden, keys, projections, training)
@@ -119,13 +119,13 @@ class Block(TransformerEncoderBlock):
             own = self._project(source, queries, projections[:1], training)
             others = self._project(hidden, keys, projections[1:], training)
             projected = [[*one, *other] for one, other in zip(own, others, strict=True)]
-        mixed = [self._mix(tensors, keys, queries, index, training) for index, tensors in enumerate(projected)]
+        mixed = [self._mix(tensors, keys, queries, index, seed, training) for index, tensors in enumerate(projected)]
         output, width = self._attention_layer._output_dense, self._shape.width
         kernel = tf.reshape(output.kernel, [width, width])
         return dense(tf.concat(mixed, axis=0), kernel, tf.convert_to_tensor(output.bias), training)
 
     def _mix(
-        self, projected: Sequence[tf.Tensor], keys: Layout, queries: Layout, index: int, training: bool
+        self, projected: Sequence[tf.Tensor], keys: Layout, queries: Layout, index: int, seed: tf.Tensor, training: bool
     ) -> tf.Tensor:
         """Returns [N·K, H], the attention of the rows of one width.
 
@@ -139,7 +139,7 @@ class Block(TransformerEncoderBlock):
         query, key, value = projected
         logits = tf.matmul(query, key, transpose_b=True)  # [N, heads, K, T]
         weights = tf.nn.softmax(logits + tf.cast(keys.biases[index], logits.dtype))
-        weights = self._attention_layer._dropout_layer(weights, training=training, part=index)
+        weights = drop(weights, self._attention_dropout_rate, seed, 2, training, part=index)
         rows, tokens = queries.sizes[index]
         width, heads = self._shape.width, self._shape.heads
         mixed = permute(tf.matmul(weights, value), [rows, heads, tokens, width // heads], [0, 2, 1], keys.few_rows)

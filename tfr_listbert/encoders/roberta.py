@@ -4,37 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from official.modeling import tf_utils
 
 from tfr_listbert.encoders.block import INITIALIZER_DEVIATION, LAYER_NORM_EPSILON, Block, Layout
-from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
+from tfr_listbert.encoders.dropout import drop
 from tfr_listbert.encoders.kernels import normalize
 from tfr_listbert.encoders.match_marks import LetterOverlap, mark_matches
 from tfr_listbert.encoders.shapes import RobertaShape
 from tfr_listbert.registry import ENCODERS
-
-
-class _Traces:
-    """The encoder's graph, traced once for each way to call it; kept out of the layer so that no export saves it."""
-
-    def __init__(self, function):
-        matrix = tf.TensorSpec([None, None], tf.int32)
-
-        @functools.cache
-        def trace(
-            widths: int, training: bool, first_token_only: bool, has_places: bool = False, few_rows: bool = False
-        ):
-            options = {"training": training, "first_token_only": first_token_only, "few_rows": few_rows}
-            call = functools.partial(function, **options)
-            signature = [[matrix] * widths, tf.TensorSpec([2], tf.int32), *[matrix] * has_places]
-            # Inside another function it stays a function: TensorFlow makes one op of `dense_gelu` there alone
-            attributes = None if training or few_rows else {"_noinline": True}
-            return tf.function(call, input_signature=signature, autograph=False, experimental_attributes=attributes)
-
-        self.get = trace
 
 
 @ENCODERS.register("roberta")
@@ -83,9 +63,8 @@ class RobertaEncoder(tf.keras.layers.Layer):
         self.embedding_norm = tf.keras.layers.LayerNormalization(
             epsilon=LAYER_NORM_EPSILON, dtype=tf.float32, name="embedding_norm"
         )
-        self._embedding_seed = DropoutSeed()
-        self._embedding_dropout = StatelessDropout(dropout_rate, self._embedding_seed, 0)
-        self._traces = _Traces(self._encode)
+        self._dropout_rate = dropout_rate
+        self._trace = functools.cache(self._build_trace)  # in no attribute of its own, so that no export saves it
         self._build_weights()
 
     def _build_weights(self) -> None:
@@ -123,7 +102,6 @@ class RobertaEncoder(tf.keras.layers.Layer):
         tokens: tf.Tensor,
         seed: tf.Tensor | None = None,
         training: bool | None = None,
-        first_token_only: bool = False,
         places: tf.Tensor | None = None,
         few_rows: bool = False,
     ) -> tf.Tensor:
@@ -133,20 +111,17 @@ class RobertaEncoder(tf.keras.layers.Layer):
             tokens: [N, T] int32, padded with `pad_id`; T at most `shape.positions`.
             seed: [2] int32, from which all dropout masks are drawn; needed in training.
             training: whether to drop.
-            first_token_only: compute the last layer for each row's first token alone.
             places: [N, K] int32; compute the last layer for the tokens at these places of each row alone.
             few_rows: whether there are few rows, e.g. the query of a request: the same in nearly half the time. Of 64
                 queries at once it takes a tenth more.
 
         Returns:
-            [N, T, H]; [N, H] for the first token only; [N, K, H] for places; float32, or the policy's compute type.
+            [N, T, H]; [N, K, H] for places; float32, or the policy's compute type.
         """
         seed = self._require_seed(seed, training)
-        trace = self._traces.get(1, bool(training), first_token_only, places is not None, few_rows)
-        vectors = trace([tokens], seed) if places is None else trace([tokens], seed, places)
-        if first_token_only:
-            return vectors
-        return tf.reshape(vectors, [*tf.unstack(tf.shape(tokens if places is None else places)), self.shape.width])
+        chosen = () if places is None else (places,)
+        vectors = self._trace(1, bool(training), False, len(chosen), few_rows)([tokens], seed, *chosen)
+        return tf.reshape(vectors, [*tf.unstack(tf.shape((tokens, *chosen)[-1])), self.shape.width])
 
     def encode_first_tokens(
         self,
@@ -165,13 +140,25 @@ class RobertaEncoder(tf.keras.layers.Layer):
             training: whether to drop.
             few_rows: as of `call`.
         """
-        trace = self._traces.get(len(tokens), bool(training), True, few_rows=few_rows)
+        trace = self._trace(len(tokens), bool(training), True, 0, few_rows)
         return trace(list(tokens), self._require_seed(seed, training))
 
     def _require_seed(self, seed: tf.Tensor | None, training: bool | None) -> tf.Tensor:
         if training and seed is None:
             raise ValueError("Training needs `seed` [2] int32, from which dropout masks are drawn.")
         return tf.zeros([2], tf.int32) if seed is None else seed
+
+    def _build_trace(
+        self, widths: int, training: bool, first_token_only: bool, places: int, few_rows: bool
+    ) -> Callable[..., tf.Tensor]:
+        """Returns the encoder's graph for one way to call it."""
+        options = {"training": training, "first_token_only": first_token_only, "few_rows": few_rows}
+        matrix = tf.TensorSpec([None, None], tf.int32)
+        signature = [[matrix] * widths, tf.TensorSpec([2], tf.int32), *[matrix] * places]
+        # Inside another function it stays a function: TensorFlow makes one op of `dense_gelu` there alone
+        attributes = None if training or few_rows else {"_noinline": True}
+        call = functools.partial(self._encode, **options)
+        return tf.function(call, input_signature=signature, autograph=False, experimental_attributes=attributes)
 
     def _encode(
         self,
@@ -187,11 +174,10 @@ class RobertaEncoder(tf.keras.layers.Layer):
         layout = self._lay_out(tokens, few_rows)
         hidden = self._embed(tokens, seed, training)  # [M, H]
         for index, block in enumerate(self.blocks):
-            block.seed.value = tf.random.fold_in(seed, index + 1)
             queries, chosen = layout, None
             if index + 1 == len(self.blocks):
                 queries, chosen = self._choose_queries(layout, places, first_token_only)
-            hidden = block(hidden, layout, queries, chosen, training=training)
+            hidden = block(hidden, layout, queries, tf.random.fold_in(seed, index + 1), chosen, training=training)
         return tf.cast(hidden, self.compute_dtype)
 
     def _lay_out(self, tokens: list[tf.Tensor], few_rows: bool) -> Layout:
@@ -225,8 +211,8 @@ class RobertaEncoder(tf.keras.layers.Layer):
         hidden = tf.cast(hidden + self.type_embedding[0], tf.float32)
         norm = self.embedding_norm
         gamma, beta = tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta)
-        self._embedding_seed.value = tf.random.fold_in(seed, 0)
-        return self._embedding_dropout(normalize(hidden, gamma, beta, LAYER_NORM_EPSILON, training), training=training)
+        hidden = normalize(hidden, gamma, beta, LAYER_NORM_EPSILON, training)
+        return drop(hidden, self._dropout_rate, tf.random.fold_in(seed, 0), 0, training)
 
     def _count_positions(self, tokens: tf.Tensor) -> tf.Tensor:
         counts = tf.cast(tokens != self.pad_id, tf.int32)

@@ -11,7 +11,8 @@ from tensorflow_ranking.python import losses_impl
 from tfr_listbert.config import require
 from tfr_listbert.losses.library import list_weights, mean_over_samples, sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
+from tfr_listbert.losses.ranking_loss import RankingLoss
+from tfr_listbert.registry import LOSSES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +32,8 @@ class ApproxLoss(RankingLoss):
     """
 
     library_class: ClassVar[type]
+    pair_buffers: ClassVar[int] = 6
     temperature: float = 0.1
-
-    @property
-    def pair_buffers(self) -> int:
-        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
-        return 6
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""
@@ -44,7 +41,7 @@ class ApproxLoss(RankingLoss):
         return sum_losses(loss, lists.scaled(self.temperature)) * list_weights(lists)
 
 
-@register_loss("approx_ndcg_loss")
+@LOSSES.register("approx_ndcg_loss")
 class ApproxNDCGLoss(ApproxLoss):
     """-NDCG of the smooth ranks, with gain 2^y - 1 (Qin et al., 2010; ListBERT, eq. 11-12).
 
@@ -55,7 +52,7 @@ class ApproxNDCGLoss(ApproxLoss):
     library_class: ClassVar[type] = losses_impl.ApproxNDCGLoss
 
 
-@register_loss("approx_mrr_loss")
+@LOSSES.register("approx_mrr_loss")
 class ApproxMRRLoss(ApproxLoss):
     """-sum_i y_i / rank_i / sum_i y_i with the smooth ranks (Qin et al., 2010).
 
@@ -66,7 +63,7 @@ class ApproxMRRLoss(ApproxLoss):
     library_class: ClassVar[type] = losses_impl.ApproxMRRLoss
 
 
-@register_loss("gumbel_approx_ndcg_loss")
+@LOSSES.register("gumbel_approx_ndcg_loss")
 @dataclasses.dataclass(frozen=True)
 class GumbelApproxNDCGLoss(ApproxNDCGLoss):
     """Mean of `approx_ndcg_loss` over scores with Gumbel noise (Bruch et al., "A stochastic treatment", 2020).
@@ -80,7 +77,6 @@ class GumbelApproxNDCGLoss(ApproxNDCGLoss):
     Relations: `approx_ndcg_loss` averaged over noisy scores; equal to it when scores lie far further apart than 1.
     """
 
-    is_sampled: ClassVar[bool] = True
     sample_size: int = 8
     gumbel_temperature: float = 1.0
 
@@ -93,7 +89,7 @@ class GumbelApproxNDCGLoss(ApproxNDCGLoss):
     @property
     def pair_buffers(self) -> int:
         """Those of all noisy copies."""
-        return self.sample_size * super().pair_buffers
+        return self.sample_size * ApproxNDCGLoss.pair_buffers
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""

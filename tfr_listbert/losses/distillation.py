@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -55,22 +55,12 @@ class DistillationLoss(ListLoss):
         return self._compute(ListBatch.build(teacher_scores - lowest, scores, mask, document_keys, seed, weights))
 
 
-def register_distillation_loss(key: str) -> Callable[[type[DistillationLoss]], type[DistillationLoss]]:
-    """Returns a decorator that files a loss in DISTILLATION_LOSSES under `key`."""
-
-    def register(cls: type[DistillationLoss]) -> type[DistillationLoss]:
-        cls.key = key
-        return DISTILLATION_LOSSES.register(key)(cls)
-
-    return register
-
-
 def build_distillation_loss(key: str, options: Mapping[str, Any], setting: str = "loss") -> DistillationLoss:
     """Returns the distillation loss called `key`; arguments and errors as of `build_loss`."""
     return build_entry(DISTILLATION_LOSSES, key, options, setting)
 
 
-@register_distillation_loss("margin_mse_loss")
+@DISTILLATION_LOSSES.register("margin_mse_loss")
 @dataclasses.dataclass(frozen=True)
 class MarginMSELoss(DistillationLoss):
     """Mean of ((s_i - s_j) - (t_i - t_j))² over the list's triples (query, higher i, lower j) (ListBERT, eq. 13).
@@ -85,16 +75,12 @@ class MarginMSELoss(DistillationLoss):
     Relations: on lists of two it is `mean_squared_loss` freed of the mean error, times 4.
     """
 
+    pair_buffers: ClassVar[int] = 8
     min_margin: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks the margin."""
         require(self.min_margin >= 0, "options.min_margin", "must be >= 0", self.min_margin)
-
-    @property
-    def pair_buffers(self) -> int:
-        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
-        return 8
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""
@@ -109,7 +95,7 @@ class MarginMSELoss(DistillationLoss):
         return tf.math.divide_no_nan(total, tf.math.count_nonzero(is_triple, axis=[1, 2], dtype=tf.float32))
 
 
-@register_distillation_loss("softmax_kl_loss")
+@DISTILLATION_LOSSES.register("softmax_kl_loss")
 @dataclasses.dataclass(frozen=True)
 class SoftmaxKLLoss(DistillationLoss):
     """Listwise KL divergence T² sum_i p_i (log p_i - log q_i), p = softmax(t / T), q = softmax(s / T).
@@ -137,36 +123,16 @@ class SoftmaxKLLoss(DistillationLoss):
         return self.temperature**2 * tf.reduce_sum(tf.exp(teacher) * differences, axis=1)
 
 
-@register_distillation_loss("coupled_rankdistil_loss")
+@DISTILLATION_LOSSES.register("coupled_rankdistil_loss")
 @dataclasses.dataclass(frozen=True)
-class TeacherRankDistilLoss(DistillationLoss):
+class TeacherRankDistilLoss(DistillationLoss, CoupledRankDistilLoss):
     """TF-Ranking's `CoupledRankDistilLoss` on the teacher's scores, for which it was made (Reddi et al. 2021).
 
-    The likelihood, under the student, of rankings drawn from the teacher; see `losses/rank_distil.py`.
-
-    Attributes:
-        temperature: the student's scores are divided by it.
-        sample_size: rankings drawn for each list.
-        topk: length of the rankings that are compared; whole lists when empty.
+    The likelihood, under the student, of rankings drawn from the teacher; options as in `losses/rank_distil.py`.
     """
 
-    temperature: float = 1.0
-    sample_size: int = 8
-    topk: int | None = None
 
-    def __post_init__(self) -> None:
-        """Checks the options."""
-        self._build()
-
-    def _build(self) -> CoupledRankDistilLoss:
-        return CoupledRankDistilLoss(self.temperature, self.sample_size, self.topk)
-
-    def list_losses(self, lists: ListBatch) -> tf.Tensor:
-        """Returns the loss of each list, float32 [B]."""
-        return self._build().list_losses(lists)
-
-
-@register_distillation_loss("mean_squared_loss")
+@DISTILLATION_LOSSES.register("mean_squared_loss")
 @dataclasses.dataclass(frozen=True)
 class TeacherMeanSquaredLoss(DistillationLoss):
     """Mean of w_i (s_i - t_i)² over the list's documents: the student takes over the teacher's numbers themselves."""

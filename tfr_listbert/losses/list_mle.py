@@ -11,10 +11,11 @@ import tensorflow as tf
 from tfr_listbert.losses.lambda_weights import build_lambda_weight, check_lambda_weight
 from tfr_listbert.losses.library import list_weights, plackett_luce_terms, slot_ranks
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
+from tfr_listbert.losses.ranking_loss import RankingLoss
+from tfr_listbert.registry import LOSSES
 
 
-@register_loss("list_mle_loss")
+@LOSSES.register("list_mle_loss")
 @dataclasses.dataclass(frozen=True)
 class ListMLELoss(RankingLoss):
     """-W log P(documents by falling label) under Plackett-Luce (Xia et al., 2008; ListBERT, eq. 8-10).

@@ -9,10 +9,11 @@ from tensorflow_ranking.python import losses_impl
 
 from tfr_listbert.losses.library import sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
+from tfr_listbert.losses.ranking_loss import RankingLoss
+from tfr_listbert.registry import LOSSES
 
 
-@register_loss("list_net_loss")
+@LOSSES.register("list_net_loss")
 @dataclasses.dataclass(frozen=True)
 class ListNetLoss(RankingLoss):
     """-sum_i w_i softmax(y)_i log softmax(s / temperature)_i (Cao et al., 2007; ListBERT, eq. 6-7).

@@ -12,7 +12,8 @@ from tensorflow_ranking.python import losses_impl
 from tfr_listbert.losses.lambda_weights import build_lambda_weight, check_lambda_weight
 from tfr_listbert.losses.library import sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
+from tfr_listbert.losses.ranking_loss import RankingLoss
+from tfr_listbert.registry import LOSSES
 
 _PAIR_WEIGHTS = ("dcg", "label_diff", "ndcg", "ndcg_v2", "precision", "yeti_dcg")
 
@@ -53,7 +54,7 @@ class PairwiseLoss(RankingLoss):
         return sum_losses(loss, lists, lists.weights)
 
 
-@register_loss("pairwise_logistic_loss")
+@LOSSES.register("pairwise_logistic_loss")
 class PairwiseLogisticLoss(PairwiseLoss):
     """RankNet without the paper's weights: f(d) = log(1 + exp(-d)) (Burges et al., 2005).
 
@@ -65,7 +66,7 @@ class PairwiseLogisticLoss(PairwiseLoss):
     library_class: ClassVar[type] = losses_impl.PairwiseLogisticLoss
 
 
-@register_loss("pairwise_hinge_loss")
+@LOSSES.register("pairwise_hinge_loss")
 class PairwiseHingeLoss(PairwiseLoss):
     """Ranking SVM: f(d) = max(0, 1 - d) (Joachims, 2002).
 
@@ -75,7 +76,7 @@ class PairwiseHingeLoss(PairwiseLoss):
     library_class: ClassVar[type] = losses_impl.PairwiseHingeLoss
 
 
-@register_loss("pairwise_soft_zero_one_loss")
+@LOSSES.register("pairwise_soft_zero_one_loss")
 class PairwiseSoftZeroOneLoss(PairwiseLoss):
     """Smoothed number of swapped pairs: f(d) = σ(-d).
 
@@ -85,7 +86,7 @@ class PairwiseSoftZeroOneLoss(PairwiseLoss):
     library_class: ClassVar[type] = losses_impl.PairwiseSoftZeroOneLoss
 
 
-@register_loss("pairwise_mse_loss")
+@LOSSES.register("pairwise_mse_loss")
 class PairwiseMSELoss(PairwiseLoss):
     """Squared error of the difference: sum over all ordered pairs i != j of w_i λ_ij ((s_i - s_j) - (y_i - y_j))².
 

@@ -11,10 +11,11 @@ from tensorflow_ranking.python import losses_impl
 from tfr_listbert.config import require
 from tfr_listbert.losses.library import sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
+from tfr_listbert.losses.ranking_loss import RankingLoss
+from tfr_listbert.registry import LOSSES
 
 
-@register_loss("mean_squared_loss")
+@LOSSES.register("mean_squared_loss")
 @dataclasses.dataclass(frozen=True)
 class MeanSquaredLoss(RankingLoss):
     """Squared error of score and label: sum_i w_i (s_i - y_i)².
@@ -29,7 +30,7 @@ class MeanSquaredLoss(RankingLoss):
         return sum_losses(losses_impl.MeanSquaredLoss(None), lists, lists.weights)
 
 
-@register_loss("sigmoid_cross_entropy_loss")
+@LOSSES.register("sigmoid_cross_entropy_loss")
 @dataclasses.dataclass(frozen=True)
 class SigmoidCrossEntropyLoss(RankingLoss):
     """Cross entropy of y/max_label and sigmoid(score), summed: -sum_i w_i (t_i log σ(s_i) + (1-t_i) log(1-σ(s_i))).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import tensorflow as tf
 
@@ -11,10 +10,11 @@ from tfr_listbert.config import require
 from tfr_listbert.losses.document_noise import gumbel_noise
 from tfr_listbert.losses.library import list_weights, mean_over_samples, plackett_luce_terms, slot_ranks
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
+from tfr_listbert.losses.ranking_loss import RankingLoss
+from tfr_listbert.registry import LOSSES
 
 
-@register_loss("coupled_rankdistil_loss")
+@LOSSES.register("coupled_rankdistil_loss")
 @dataclasses.dataclass(frozen=True)
 class CoupledRankDistilLoss(RankingLoss):
     """-W E[log P(π's first topk | scores)] over rankings π drawn from Plackett-Luce of the labels (Reddi et al., 2021).
@@ -36,7 +36,6 @@ class CoupledRankDistilLoss(RankingLoss):
     Relations: with `topk: 1` its expectation is `list_net_loss`; with labels far apart it is `list_mle_loss`.
     """
 
-    is_sampled: ClassVar[bool] = True
     temperature: float = 1.0
     sample_size: int = 8
     topk: int | None = None

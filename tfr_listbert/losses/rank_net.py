@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import tensorflow as tf
 from tensorflow_ranking.python import losses_impl
 
 from tfr_listbert.losses.library import sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
+from tfr_listbert.losses.ranking_loss import RankingLoss
+from tfr_listbert.registry import LOSSES
 
 
 class _SquaredLabelDiff(losses_impl.LabelDiffLambdaWeight):
@@ -19,7 +21,7 @@ class _SquaredLabelDiff(losses_impl.LabelDiffLambdaWeight):
         return super().pair_weights(tf.square(labels), ranks)
 
 
-@register_loss("rank_net_loss")
+@LOSSES.register("rank_net_loss")
 @dataclasses.dataclass(frozen=True)
 class RankNetLoss(RankingLoss):
     """-sum over y_i > y_j of w_i (y_i² - y_j²) log σ((s_i - s_j) / temperature) (ListBERT, eq. 4-5).
@@ -31,12 +33,8 @@ class RankNetLoss(RankingLoss):
     documents; on labels 0 and 1, `pairwise_logistic_loss` itself.
     """
 
+    pair_buffers: ClassVar[int] = 8
     temperature: float = 1.0
-
-    @property
-    def pair_buffers(self) -> int:
-        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
-        return 8
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""

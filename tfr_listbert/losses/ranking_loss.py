@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -24,22 +24,17 @@ class ListLoss(abc.ABC):
     """A loss of scored lists. Its subclasses are frozen dataclasses; their fields are the options of a config.
 
     Attributes:
-        key: name in the registry.
         is_shift_invariant: the same number added to all scores of a list changes nothing.
+        pair_buffers: buffers of L × L numbers that it and its gradient hold at once for a list of L documents.
     """
 
-    key: ClassVar[str]
     is_shift_invariant: ClassVar[bool] = True
+    pair_buffers: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         """Checks the temperature, if the loss has one."""
         temperature = getattr(self, "temperature", 1.0)
         require(temperature > 0, "options.temperature", "must be > 0", temperature)
-
-    @property
-    def pair_buffers(self) -> int:
-        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
-        return 0
 
     @abc.abstractmethod
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
@@ -51,13 +46,7 @@ class ListLoss(abc.ABC):
 
 
 class RankingLoss(ListLoss):
-    """A loss of labels, in LOSSES.
-
-    Attributes:
-        is_sampled: the loss is estimated with noise, which the seed decides.
-    """
-
-    is_sampled: ClassVar[bool] = False
+    """A loss of labels, in LOSSES."""
 
     @tf.autograph.experimental.do_not_convert  # nothing here branches on a tensor; converting takes up to 3 s a trace
     def __call__(
@@ -86,16 +75,6 @@ class RankingLoss(ListLoss):
             tf.errors.InvalidArgumentError: when the graph runs, for a document's label below 0.
         """
         return self._compute(ListBatch.build(labels, scores, mask, document_keys, seed, weights))
-
-
-def register_loss(key: str) -> Callable[[type[RankingLoss]], type[RankingLoss]]:
-    """Returns a decorator that files a loss in LOSSES under `key`."""
-
-    def register(cls: type[RankingLoss]) -> type[RankingLoss]:
-        cls.key = key
-        return LOSSES.register(key)(cls)
-
-    return register
 
 
 def build_loss(key: str, options: Mapping[str, Any], setting: str = "loss") -> RankingLoss:

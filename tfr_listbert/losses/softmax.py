@@ -13,10 +13,11 @@ from tfr_listbert.config import require
 from tfr_listbert.losses.lambda_weights import build_lambda_weight, check_lambda_weight, power_of_two
 from tfr_listbert.losses.library import list_weights, sum_losses
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
+from tfr_listbert.losses.ranking_loss import RankingLoss
+from tfr_listbert.registry import LOSSES
 
 
-@register_loss("softmax_loss")
+@LOSSES.register("softmax_loss")
 @dataclasses.dataclass(frozen=True)
 class SoftmaxLoss(RankingLoss):
     """Softmax cross entropy: -sum_i w_i y_i log softmax(s / temperature)_i.
@@ -56,7 +57,7 @@ def _check_is_read(weight: Mapping[str, Any]) -> None:
     require(is_normalized or "topn" not in weight, f"{place}.topn", f"{rule} unless normalized", weight.get("topn"))
 
 
-@register_loss("calibrated_softmax_loss")
+@LOSSES.register("calibrated_softmax_loss")
 @dataclasses.dataclass(frozen=True)
 class CalibratedSoftmaxLoss(SoftmaxLoss):
     """Softmax loss with one more document in each list, of score 0 (Yan et al., "Scale calibration", 2022).
@@ -82,7 +83,7 @@ class CalibratedSoftmaxLoss(SoftmaxLoss):
         return super().list_losses(lists.with_document(label=self.virtual_label, score=0.0))
 
 
-@register_loss("unique_softmax_loss")
+@LOSSES.register("unique_softmax_loss")
 @dataclasses.dataclass(frozen=True)
 class UniqueSoftmaxLoss(RankingLoss):
     """A choice of each document against the less relevant ones (Zhu and Klabjan, "Unique ratings", WSDM 2020).
@@ -97,12 +98,8 @@ class UniqueSoftmaxLoss(RankingLoss):
     compared with the irrelevant ones only.
     """
 
+    pair_buffers: ClassVar[int] = 8
     temperature: float = 1.0
-
-    @property
-    def pair_buffers(self) -> int:
-        """Buffers of L × L numbers that the loss and its gradient hold at once for a list of L documents."""
-        return 8
 
     def list_losses(self, lists: ListBatch) -> tf.Tensor:
         """Returns the loss of each list, float32 [B]."""

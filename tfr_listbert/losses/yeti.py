@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,10 +12,11 @@ from tfr_listbert.config import require
 from tfr_listbert.losses.lambda_weights import build_lambda_weight, check_lambda_weight
 from tfr_listbert.losses.library import mean_over_samples
 from tfr_listbert.losses.list_batch import ListBatch
-from tfr_listbert.losses.ranking_loss import RankingLoss, register_loss
+from tfr_listbert.losses.ranking_loss import RankingLoss
+from tfr_listbert.registry import LOSSES
 
 
-@register_loss("yeti_logistic_loss")
+@LOSSES.register("yeti_logistic_loss")
 @dataclasses.dataclass(frozen=True)
 class YetiLogisticLoss(RankingLoss):
     """Logistic loss of the pairs that stand next to each other once Gumbel noise is added to the scores.
@@ -32,7 +33,6 @@ class YetiLogisticLoss(RankingLoss):
     Relations: `pairwise_logistic_loss` with lambda weight yeti_dcg, averaged over noisy scores.
     """
 
-    is_sampled: ClassVar[bool] = True
     temperature: float = 1.0
     lambda_weight: Mapping[str, Any] | None = None
     sample_size: int = 8

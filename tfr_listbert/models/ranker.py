@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_ranking as tfr
 
 from tfr_listbert.encoders.block import INITIALIZER_DEVIATION
-from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
+from tfr_listbert.encoders.dropout import drop
 from tfr_listbert.models.row_encoder import encode_padded, encode_rows, fold_head_seed
 
 LARGEST_DEVIATION = 10.0
@@ -74,8 +74,7 @@ class RowScorer(tf.keras.layers.Layer):
         self.head.build((None, encoder.shape.width + 2 * feature_count))
         self._widths = tuple(widths)
         self._max_tokens = max_tokens
-        self._seed = DropoutSeed()
-        self._dropout = StatelessDropout(dropout_rate, self._seed, 0)
+        self._dropout_rate = dropout_rate
 
     def call(
         self,
@@ -97,8 +96,8 @@ class RowScorer(tf.keras.layers.Layer):
         """
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         vectors = tf.cast(self._encode(tokens, seed, training), tf.float32)  # [N, H]
-        self._seed.value = fold_head_seed(self.encoder, self._widths, seed)
-        return self._score_vectors(self._dropout(vectors, training=training), features)
+        head_seed = fold_head_seed(self.encoder, self._widths, seed)
+        return self._score_vectors(drop(vectors, self._dropout_rate, head_seed, 0, training), features)
 
     def score_padded(self, tokens: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """Returns the score of each row of `tokens` [N, T] int32, padded and computed so; nothing is dropped."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfr_listbert.encoders.dropout import DropoutSeed, StatelessDropout
+from tfr_listbert.encoders.dropout import drop
 from tfr_listbert.models.row_encoder import encode_padded, encode_rows, fold_head_seed
 
 
@@ -49,8 +49,7 @@ class Tower(tf.keras.layers.Layer):
         )
         self.head.build((None, width))
         self._widths, self._pooling, self._max_tokens = tuple(widths), pooling, max_tokens
-        self._seed = DropoutSeed()
-        self._dropout = StatelessDropout(dropout_rate, self._seed, 0)
+        self._dropout_rate = dropout_rate
 
     def call(self, tokens: tf.RaggedTensor, seed: tf.Tensor | None = None, training: bool | None = None) -> tf.Tensor:
         """Returns the vector of each row, [N, V] float32.
@@ -75,8 +74,8 @@ class Tower(tf.keras.layers.Layer):
         return self._project(pooled, seed, training)
 
     def _project(self, pooled: tf.Tensor, seed: tf.Tensor, training: bool | None) -> tf.Tensor:
-        self._seed.value = fold_head_seed(self.encoder, self._widths, seed)
-        return self.head(self._dropout(tf.cast(pooled, tf.float32), training=training))
+        head_seed = fold_head_seed(self.encoder, self._widths, seed)
+        return self.head(drop(tf.cast(pooled, tf.float32), self._dropout_rate, head_seed, 0, training))
 
 
 class TwoTowers(tf.keras.layers.Layer):

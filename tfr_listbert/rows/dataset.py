@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfr_listbert.lists.elwc import list_shards, parse_lists
 from tfr_listbert.rows.list_index import ListIndex
-from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
+from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.schema import DOCUMENT_ID, IS_JUDGED, LABEL, QUERY, QUERY_ID, TEACHER_SCORE, WEIGHT, InputError
 from tfr_listbert.text.packing import RowPacker
 
@@ -121,34 +121,40 @@ def build_dataset(lists: str, split: str, batcher: RowBatcher, batch_lists: int)
 
 
 def build_step_dataset(
-    index: ListIndex, batcher: RowBatcher, order: TrainingOrder, replicas: Sequence[int] | None = None
+    index: ListIndex,
+    batcher: RowBatcher,
+    deal: StepDeal,
+    first_step: int = 0,
+    replicas: int = 1,
+    own: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
-    """Returns the batches of all epochs over the lists of `index`, from `order.first_step` on.
+    """Returns the batches of all epochs over the lists of `index`, from `first_step` on.
 
     Args:
         index: the lists.
         batcher: makes batches of them.
-        order: which lists make which step.
-        replicas: whose parts of each step to return, one after the other; nothing else is read. All when None.
+        deal: which lists make which step.
+        first_step: steps to leave out, because a run that goes on has made them.
+        replicas: parts of each step's lists, a batch for each.
+        own: the replicas whose parts are returned, one after the other; nothing else is read. All when None.
     """
-    deal = StepDeal(index, order)
-    own = tf.data.Dataset.from_tensor_slices(list(range(order.replicas) if replicas is None else replicas))
+    parts = tf.data.Dataset.from_tensor_slices(list(range(replicas) if own is None else own))
 
     types = [tf.string, *[tf.int32, tf.int64] * len(index.stores)]
 
     def read_part(step: tf.Tensor, replica: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.RaggedTensor]]:
         def read(number: np.ndarray, replica: np.ndarray) -> list[np.ndarray]:
-            lists = deal.choose(int(number))[int(replica) :: order.replicas]
+            lists = deal.choose(int(number))[int(replica) :: replicas]
             return [index.read(lists), *(part for store in index.stores.values() for part in store.read(lists))]
 
-        parts = tf.numpy_function(read, [step, replica], types, stateful=False)
-        serialized, *stored = (tf.ensure_shape(part, [None]) for part in parts)
+        read_parts = tf.numpy_function(read, [step, replica], types, stateful=False)
+        serialized, *stored = (tf.ensure_shape(part, [None]) for part in read_parts)
         rows = [
             tf.RaggedTensor.from_row_lengths(*pair, validate=False)
             for pair in zip(stored[::2], stored[1::2], strict=True)
         ]
         return serialized, dict(zip(index.stores, rows, strict=True))
 
-    steps = tf.data.Dataset.range(order.first_step, deal.steps)
-    steps = steps.flat_map(lambda step: own.map(lambda replica: read_part(step, replica))).prefetch(READ_AHEAD)
+    steps = tf.data.Dataset.range(first_step, deal.steps)
+    steps = steps.flat_map(lambda step: parts.map(lambda replica: read_part(step, replica))).prefetch(READ_AHEAD)
     return steps.map(batcher, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(READ_AHEAD)

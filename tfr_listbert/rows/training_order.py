@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 
 import numpy as np
 
+from tfr_listbert.config import TrainConfig
 from tfr_listbert.rows.list_index import ListIndex
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingOrder:
-    """How the lists of a split are dealt out to steps; exactly one of `batch_lists` and `batch_tokens` is set.
-
-    Attributes:
-        seed: run seed.
-        epochs: passes over the training lists.
-        batch_lists: lists per step; the last step of an epoch takes what is left.
-        first_step: steps to leave out, because a run that goes on has made them.
-        replicas: parts of each step's lists, a batch for each.
-        batch_tokens: most tokens per step, over all its lists, for an index that keeps their rows; a longer list is a
-            step of its own.
-    """
-
-    seed: int
-    epochs: int
-    batch_lists: int | None
-    first_step: int = 0
-    replicas: int = 1
-    batch_tokens: int | None = None
 
 
 class StepDeal:
     """The steps of all epochs; nothing of a step is known of before it is asked for but its number of lists."""
 
-    def __init__(self, index: ListIndex, order: TrainingOrder):
+    def __init__(self, index: ListIndex, settings: TrainConfig):
         """Deals out the lists of `index`."""
-        self._index, self._order = index, order
-        self._costs = None if order.batch_tokens is None else index.count_tokens()
+        self._index, self._settings = index, settings
+        self._costs = None if settings.batch_tokens is None else index.count_tokens()
         self._shuffle = functools.lru_cache(maxsize=2)(self._shuffle_epoch)
-        counts = [len(self._shuffle(epoch)[1]) - 1 for epoch in range(order.epochs)]
+        counts = [len(self._shuffle(epoch)[1]) - 1 for epoch in range(settings.epochs)]
         self._ends = np.cumsum(counts)
 
     @property
@@ -62,13 +40,13 @@ class StepDeal:
 
     def _shuffle_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the lists in their order and where each step begins among them, the end included."""
-        lists = np.random.default_rng([self._order.seed, epoch]).permutation(len(self._index))
-        if self._order.batch_tokens is None:
-            return lists, np.append(np.arange(0, len(lists), self._order.batch_lists), len(lists))
+        lists = np.random.default_rng([self._settings.seed, epoch]).permutation(len(self._index))
+        if self._settings.batch_tokens is None:
+            return lists, np.append(np.arange(0, len(lists), self._settings.batch_lists), len(lists))
         ends = np.cumsum(self._costs[lists])
         starts = [0]
         while starts[-1] < len(lists):
             before = ends[starts[-1] - 1] if starts[-1] else 0
-            fitting = int(np.searchsorted(ends, before + self._order.batch_tokens, side="right"))
+            fitting = int(np.searchsorted(ends, before + self._settings.batch_tokens, side="right"))
             starts.append(max(fitting, starts[-1] + 1))
         return lists, np.array(starts)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfr_listbert.config import Config, TrainConfig
+from tfr_listbert.config import Config
 from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.metrics import compute_metrics, require_metric, summarize_metrics
@@ -21,7 +21,7 @@ from tfr_listbert.rows.dataset import RowBatcher, build_dataset, build_step_data
 from tfr_listbert.rows.list_index import ListIndex, index_lists
 from tfr_listbert.rows.profile import RowProfile, measure_rows
 from tfr_listbert.rows.token_cache import open_token_cache
-from tfr_listbert.rows.training_order import StepDeal, TrainingOrder
+from tfr_listbert.rows.training_order import StepDeal
 from tfr_listbert.training.checkpoints import Progress
 from tfr_listbert.training.contents import digest_files, list_files
 from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, share_steps, wait_for_chief
@@ -125,7 +125,7 @@ def _plan_memory(
     apart = own if model.is_student else {}
     pairs = None
     if config.train.batch_tokens is not None and config.train.micro_batch_lists is None:
-        deal = StepDeal(index, build_order(config.train))  # steps of a few long lists and of many short ones
+        deal = StepDeal(index, config.train)  # steps of a few long lists and of many short ones
         pairs = max(len(own) * int(index.rows[own].max()) ** 2 for own in map(deal.choose, range(deal.epoch_steps)))
     starts = range(0, len(validation), config.evaluate.batch_lists)
     scored = int(np.add.reduceat(validation.rows, starts).max())
@@ -139,8 +139,7 @@ def _build_task(
 ) -> Task:
     settings = config.train
     batcher = _teach(config, ranker.batcher)
-    order = build_order(settings, strategy.num_replicas_in_sync)
-    deal = StepDeal(index, order)
+    deal, replicas = StepDeal(index, settings), strategy.num_replicas_in_sync
     validation = build_dataset(config.data.lists, "validation", ranker.batcher, config.evaluate.batch_lists)
     scorer = ListScorer(ranker.network)
 
@@ -149,7 +148,7 @@ def _build_task(
         return summarize_metrics(compute_metrics(scored, config.evaluate.relevant_from))
 
     def build_steps(first_step: int, own: range | None) -> tf.data.Dataset:
-        return build_step_dataset(index, batcher, dataclasses.replace(order, first_step=first_step), own)
+        return build_step_dataset(index, batcher, deal, first_step, replicas, own)
 
     return Task(
         network=ranker.network,
@@ -160,13 +159,6 @@ def _build_task(
         steps=deal.steps,
         evaluate_steps=settings.evaluate_steps or deal.epoch_steps,
         metric=settings.metric,
-    )
-
-
-def build_order(settings: TrainConfig, replicas: int = 1) -> TrainingOrder:
-    """Returns the order in which a run sees its lists."""
-    return TrainingOrder(
-        settings.seed, settings.epochs, settings.batch_lists, replicas=replicas, batch_tokens=settings.batch_tokens
     )
 
 

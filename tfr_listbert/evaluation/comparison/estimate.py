@@ -25,7 +25,7 @@ from tfr_listbert.training.rankers import (
     read_configured_tokenizer,
     score_split,
 )
-from tfr_listbert.training.ranking import build_order, index_training_lists, measure_training_rows
+from tfr_listbert.training.ranking import index_training_lists, measure_training_rows
 from tfr_listbert.training.trainer import TrainingModel
 
 _STEPS_TIMED = 5
@@ -62,7 +62,8 @@ def measure_speed(config: Config) -> Speed:
     model = TrainingModel(ranker.network, objective, config.train.seed, config.train.gradient_clip_norm)
     model.compile(optimizer=build_optimizer(config.train, _STEPS_TIMED))
     clock = _StepClock()
-    dataset = build_step_dataset(index_training_lists(config, batcher), batcher, build_order(config.train))
+    index = index_training_lists(config, batcher)
+    dataset = build_step_dataset(index, batcher, StepDeal(index, config.train))
     model.fit(dataset.take(_STEPS_TIMED + 1), verbose=0, callbacks=[clock])
     before = time.monotonic()
     for _ in score_split(config, ranker, "validation"):
@@ -90,7 +91,7 @@ def estimate_seconds(runs: Sequence[Run], speed: Speed, jobs: int) -> float:
     }
     for run in runs:
         train = run.config.train
-        deal = StepDeal(indexes[run.config.data.lists], build_order(train))
+        deal = StepDeal(indexes[run.config.data.lists], train)
         evaluations = math.ceil(deal.steps / (train.evaluate_steps or deal.epoch_steps))
         total += speed.start_seconds / jobs + deal.steps * speed.step_seconds + evaluations * speed.evaluation_seconds
     return total
