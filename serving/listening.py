@@ -33,6 +33,17 @@ def until_stopped() -> Iterator[None]:
         yield
 
 
+def spell_host(host: str) -> str:
+    """Returns a host as a URL has it: an address of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def spell_address(listener: socket.socket) -> str:
+    """Returns HOST:PORT of a socket, as a URL has it."""
+    host, port = listener.getsockname()[:2]
+    return f"{spell_host(host)}:{port}"
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Returns a socket bound to a port.
 

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from listening import AnnouncingServer, listen, until_stopped
+from listening import AnnouncingServer, listen, spell_address, spell_host, until_stopped
 from local.sources import ModelSource, find_versions, read_sources
 
 
@@ -52,21 +52,20 @@ def _serve(sources: Sequence[ModelSource], listener: socket.socket, settings: ar
     from local.server import open_server
 
     tf.get_logger().setLevel("ERROR")  # it warns of the one loader that runs a model as TensorFlow Serving does
-    host, port = listener.getsockname()[:2]
+    host = spell_host(listener.getsockname()[0])
     names = ", ".join(source.name for source in sources)
-    spelt = f"[{host}]" if ":" in host else host
     try:
         with open_server(
             sources,
             settings.poll_seconds,
             lambda: _read_sources(settings),
-            None if settings.grpc_port is None else f"{spelt}:{settings.grpc_port}",
+            None if settings.grpc_port is None else f"{host}:{settings.grpc_port}",
             settings.timeout_seconds,
             settings.max_body_bytes,
         ) as (config, grpc_port):
             also = "" if grpc_port is None else f" and grpc://{host}:{grpc_port}"
             # Blanks around the addresses, so that a script can read them.
-            places = f"http://{host}:{port}/v1/models/{also}"
+            places = f"http://{spell_address(listener)}/v1/models/{also}"
             message = f"Local development server ready at {places} for {names}. Stop it with Ctrl-C."
             AnnouncingServer(config, message).run(sockets=[listener])
     except tf.errors.FailedPreconditionError as error:

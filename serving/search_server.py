@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import Stemmer
 import uvicorn
-from listening import AnnouncingServer, listen, until_stopped
+from listening import AnnouncingServer, listen, spell_address, until_stopped
 from remote.errors import RankingError
 from remote.ranking import RankingClient
 from search_service.app import build_search_app
@@ -42,9 +44,10 @@ PAGE = Path(__file__).parent / "demo" / "index.html"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is interrupted; returns the exit code."""
     settings = _build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     with until_stopped(), contextlib.ExitStack() as opened:
         try:
-            rankers = _open_rankers(settings.ranker)
+            rankers = _open_rankers(settings.ranker, settings.deadline_milliseconds / 1000)
             for ranker in rankers.values():
                 opened.enter_context(ranker)
             engine, place = _open_engine(settings)
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         service = SearchService(engine, rankers, settings.deadline_milliseconds / 1000, settings.candidates)
         opened.callback(service.close)
         config = uvicorn.Config(build_search_app(service, log, PAGE), log_level="warning", access_log=False)
-        message = "Search ready at http://{}:{} over {}.".format(*listener.getsockname()[:2], place)
+        message = f"Search ready at http://{spell_address(listener)} over {place}."
         AnnouncingServer(config, message).run(sockets=[listener])
     return 0
 
@@ -71,7 +74,7 @@ def _open_engine(settings: argparse.Namespace) -> tuple[Engine, str]:
         return OpenSearchEngine(url, index, fields), f"the index {index}"
     columns = {DOCUMENT_ID: settings.id_column}
     csv_format = CSVFormat(settings.csv_delimiter, encoding=settings.csv_encoding, decimal=settings.csv_decimal)
-    named = ("--catalogue", "--fields or --features")
+    named = ("--catalogue", "--id-column, --fields or --features")
     found = read_catalogue(settings.catalogue, columns, fields, features, csv_format, named)
     products = [{DOCUMENT_ID: one.document_id, **one.fields, **one.features} for one in found]
     return MemoryEngine(products, fields, settings.language), f"{len(products)} products"
@@ -95,33 +98,46 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--language", default="english", choices=languages, help="of the stemmer that finds them")
     parser.add_argument("--features", default="", help="columns of numbers in the catalogue, by comma")
     parser.add_argument("--ranker", action="append", default=[], metavar="NAME=URL/MODEL[@VERSION|@LABEL]")
-    parser.add_argument("--deadline-milliseconds", type=float, default=100.0, help="longest wait for a ranker")
-    parser.add_argument("--candidates", type=int, default=100, help="products that are ranked")
+    parser.add_argument("--deadline-milliseconds", type=_read_positive, default=100.0, help="longest wait for a ranker")
+    parser.add_argument("--candidates", type=_read_count, default=100, help="products that are ranked")
     parser.add_argument("--log", default="search_log.csv", help="where shown and clicked products go")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     return parser
 
 
-def _open_rankers(arguments: Sequence[str]) -> dict[str, RankingClient]:
+def _read_positive(text: str) -> float:
+    if not 0 < float(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number > 0, got {text}")
+    return float(text)
+
+
+def _read_count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text}")
+    return int(text)
+
+
+def _open_rankers(arguments: Sequence[str], deadline_seconds: float) -> dict[str, RankingClient]:
     rankers: dict[str, RankingClient] = {}
     for argument in arguments:
-        name, client = _open_ranker(argument)
+        name, client = _open_ranker(argument, deadline_seconds)
         if name in rankers:
             raise RankingError(f"--ranker names {name!r} twice; give each ranker a name of its own.")
         rankers[name] = client
     return rankers
 
 
-def _open_ranker(argument: str) -> tuple[str, RankingClient]:
+def _open_ranker(argument: str, deadline_seconds: float) -> tuple[str, RankingClient]:
     name, separator, place = argument.partition("=")
     url, slash, model = place.rpartition("/")
     if not separator or not slash or not model:
         raise RankingError(f"--ranker must read NAME=URL/MODEL or NAME=URL/MODEL@VERSION or @LABEL, got {argument!r}.")
     model, _, choice = model.partition("@")
     version = {"version": int(choice)} if choice.isdecimal() else {"label": choice or None}
-    # No second attempt: the deadline is over by then.
-    return name, RankingClient(url, model, **version, timeout_seconds=2.0, retries=0)
+    # No second attempt: the deadline is over by then. The first request also asks which inputs there are.
+    timeout_seconds = max(1.0, 1.5 * deadline_seconds)
+    return name, RankingClient(url, model, **version, timeout_seconds=timeout_seconds, retries=0, is_strict=False)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ _PREDICTION = re.compile(
 )
 _STATUS = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_CHOICE}(?:/(?P<api>metadata))?", re.IGNORECASE | re.ASCII)
 
+_MOST_DIGITS = 1000  # of a version; Python converts no more than 4,300
+
 _HTTP_STATUS = {
     tf.errors.CANCELLED: 499,
     tf.errors.INVALID_ARGUMENT: 400,
@@ -162,9 +164,10 @@ def _parse_target(method: str, target: str) -> _Target:
     api = match["api"] or "" if match else ""
     if match is None or "?" in target or (method == "POST" and api not in ("predict", "classify", "regress")):
         raise invalid(f"Malformed request: {method} {target}")
-    version = int(match["version"]) if match["version"] else None
-    if version is not None and version >= 2**63:
-        raise invalid(f"Failed to convert version: {version} to numeric.")
+    digits = match["version"]
+    if digits and (len(digits) > _MOST_DIGITS or int(digits) >= 2**63):
+        raise invalid(f"Failed to convert version: {digits} to numeric.")
+    version = int(digits) if digits else None
     label = match["label"]
     name = urllib.parse.unquote(match["name"] or "", errors="replace")
     return _Target(name, version, label and urllib.parse.unquote(label, errors="replace"), api)

@@ -105,7 +105,7 @@ def find_bundle(folder: str | Path, label: str | None = None) -> Path:
     a file, the newest.
 
     Raises:
-        RankingError: if there is none with golden requests, or that models.config is damaged.
+        RankingError: if there is none with golden requests, or that models.config is damaged or has no such label.
     """
     folder = Path(folder).absolute()
     children = folder.iterdir() if folder.is_dir() else []
@@ -127,7 +127,10 @@ def _find_labelled(folder: Path, label: str) -> int | None:
         models = text_format.Parse(path.read_text(encoding="utf-8"), ModelServerConfig()).model_config_list.config
     except text_format.ParseError as error:
         raise RankingError(f"{path} is damaged: {error}") from None
-    return next((model.version_labels[label] for model in models if label in model.version_labels), None)
+    found = [model.version_labels[label] for model in models if label in model.version_labels]
+    if not found:
+        raise RankingError(f"{path} has no label {label!r}.")
+    return found[0]
 
 
 def read_golden_requests(bundle: Path) -> list[GoldenRequest]:

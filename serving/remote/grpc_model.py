@@ -6,6 +6,7 @@ They need TensorFlow's own protos, hence TensorFlow, which takes seconds to impo
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,15 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_http_proxy", 0),  # a ranker is asked within the shop's own network
+    # By default a channel tries again after up to two minutes, however soon the server is back
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # A connection to a host that is gone is found out, and made anew
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 3_000),
+    # Where a name has several addresses, all are asked in turn
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 ]
 
 
@@ -37,7 +47,7 @@ class GRPCModel:
     def __init__(
         self, url: str, model: str, version: int | None, label: str | None, timeout_seconds: float, retries: int
     ):
-        """Makes the channel; nothing is sent yet. Arguments as of `RankingClient`, `url` as grpc://HOST:PORT."""
+        """Makes the channel; nothing is sent yet. Arguments as of `open_model`, `url` as grpc://HOST:PORT."""
         self.place = f"{url.rstrip('/')} ({model})"
         self._channel = grpc.insecure_channel(url.removeprefix("grpc://").rstrip("/"), options=_OPTIONS)
         self._stub = PredictionServiceStub(self._channel)

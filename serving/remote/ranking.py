@@ -16,6 +16,8 @@ LOGGER = logging.getLogger("serving.remote")
 
 GRPC_SCHEME = "grpc://"
 
+_LARGEST = 3.4028235e38  # of float32
+
 
 class RemoteModel(Protocol):
     """A model behind a server, over REST or gRPC.
@@ -105,15 +107,27 @@ class RankingClient:
         label: str | None = None,
         timeout_seconds: float = 10.0,
         retries: int = 3,
+        is_strict: bool = True,
     ):
-        """Makes the client; nothing is sent before the first ranking. Arguments as of `open_model`.
+        """Makes the client; nothing is sent before the first ranking.
+
+        Args:
+            url: as of `open_model`, and so are the following.
+            model: likewise.
+            version: likewise.
+            label: likewise.
+            timeout_seconds: likewise.
+            retries: likewise.
+            is_strict: whether a text or number of another type in one document is an error; otherwise it is read as
+                well as it can be, which is logged once for each input, so that one odd product stops no ranking.
 
         Raises:
-            RankingError: if both version and label are given.
+            RankingError: as `open_model`.
         """
         self._model = open_model(url, model, version, label, timeout_seconds, retries)
+        self._is_strict = is_strict
         self._inputs: _Inputs | None = None
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
 
     def rank(self, query: str, documents: Sequence[Mapping[str, Any]]) -> list[RankedDocument]:
         """Returns the documents from the best to the worst; equal scores keep the order that was given.
@@ -134,7 +148,7 @@ class RankingClient:
         inputs = self._read_inputs()
         self._warn_of_absent(inputs, documents)
         try:
-            outputs = self._model.predict("serving_default", _build_body(inputs, query, documents))
+            outputs = self._model.predict("serving_default", self._build_body(inputs, query, documents))
         except RefusedError as error:
             if error.status != HTTP_STATUSES["INVALID_ARGUMENT"]:
                 raise
@@ -142,7 +156,7 @@ class RankingClient:
             before, inputs = inputs, self._read_inputs()
             if inputs == before:
                 raise
-            outputs = self._model.predict("serving_default", _build_body(inputs, query, documents))
+            outputs = self._model.predict("serving_default", self._build_body(inputs, query, documents))
         scores = (outputs["scores"] if "scores" in outputs else outputs[""])[0]
         if len(scores) < len(documents):
             raise RankingError(f"the server answered {len(scores)} scores for {len(documents)} documents.")
@@ -151,9 +165,28 @@ class RankingClient:
     def _warn_of_absent(self, inputs: _Inputs, documents: Sequence[Mapping[str, Any]]) -> None:
         """Logs, once for each, which inputs of the model no document has."""
         for name in (*inputs.fields, *inputs.features):
-            if documents and name not in self._told and not any(name in document for document in documents):
-                self._told.add(name)
+            if documents and ("absent", name) not in self._told and not any(name in one for one in documents):
+                self._told.add(("absent", name))
                 LOGGER.warning("%s reads %r, which no document has: it ranks without.", self._model.place, name)
+
+    def _build_body(self, inputs: _Inputs, query: str, documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        if not self._is_strict:
+            documents = [self._convert(inputs, document) for document in documents]
+        return _build_body(inputs, query, documents)
+
+    def _convert(self, inputs: _Inputs, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a document with texts and numbers of the types that the model takes; logs, once, what is not so."""
+        converted = dict(document)
+        for names, convert in ((inputs.fields, _convert_to_text), (inputs.features, _convert_to_number)):
+            for name in names:
+                value = document.get(name)
+                converted[name] = convert(value)
+                # `in` also finds a NaN, which is what it was
+                if value not in (None, converted[name]) and ("type", name) not in self._told:
+                    self._told.add(("type", name))
+                    message = "%s reads %r, which is %.100r in a document: it is taken for %.100r."
+                    LOGGER.warning(message, self._model.place, name, value, converted[name])
+        return converted
 
     def close(self) -> None:
         """Closes the connections."""
@@ -207,10 +240,25 @@ def _get_number(document: Mapping[str, Any], name: str, index: int) -> float:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RankingError(f"`{name}` of document {index + 1} must be a number, got {value!r}.")
+    if _LARGEST < abs(value) < math.inf:
+        raise RankingError(f"`{name}` of document {index + 1} must be a number of float32, got one beyond its bounds.")
+    return float(value)
+
+
+def _convert_to_text(value: Any) -> str:
+    """Returns a text as it is, several joined, and whatever else is written out."""
+    if isinstance(value, list):
+        return " ".join(map(_convert_to_text, value))
+    return "" if value is None else str(value)
+
+
+def _convert_to_number(value: Any) -> float:
+    """Returns a number as it is, or what a text says; NaN, which is "missing", where that is none of float32."""
     try:
-        return float(value)
-    except OverflowError:
-        raise RankingError(f"`{name}` of document {index + 1} must be a number, got one beyond all bounds.") from None
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return math.nan if abs(number) > _LARGEST else number
 
 
 def read_documents(lines: Iterable[str], source: str) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ class RESTModel:
     def __init__(
         self, url: str, model: str, version: int | None, label: str | None, timeout_seconds: float, retries: int
     ):
-        """Makes the connection pool; nothing is sent yet. Arguments as of `RankingClient`."""
+        """Makes the connection pool; nothing is sent yet. Arguments as of `open_model`."""
         choice = f"/versions/{version}" if version is not None else f"/labels/{label}" if label is not None else ""
         self.place = f"{url.rstrip('/')}/v1/models/{model}{choice}"
         self._retries = retries
@@ -97,12 +97,14 @@ class RESTModel:
             answer = response.json()
         except ValueError:
             answer = {}
-        if response.status_code != 200 or not isinstance(answer, dict):
+        if response.status_code != 200:
             reason = answer.get("error") if isinstance(answer, dict) else None
             message = f"{url} answered {response.status_code}: {reason or response.text[:200]}"
             raise RefusedError(message, response.status_code)
+        if not isinstance(answer, dict):
+            raise _build_stranger_error(url, answer)
         return answer
 
 
-def _build_stranger_error(url: str, answer: Mapping[str, Any]) -> RankingError:
+def _build_stranger_error(url: str, answer: Any) -> RankingError:
     return RankingError(f"{url} is not answered as by TensorFlow Serving, but with {json.dumps(answer)[:200]}")

@@ -15,8 +15,12 @@ from typing import Protocol
 from .engine import Engine, Product
 
 LOGGER = logging.getLogger(__name__)
-_WARNINGS = 100
-"""Most different messages that are logged."""
+_QUIET_SECONDS = 60.0
+"""Time in which a message is not logged a second time."""
+_MESSAGES = 100
+"""Most messages that are remembered for it."""
+_WORKERS = 16
+"""Rankings at once, for each ranker; when all are busy, further searches wait within their deadline."""
 
 RANKED, LATE, DOWN, ENGINE_ONLY = "ranked", "late", "down", "engine_only"
 """How the order of an answer came about; the service counts each."""
@@ -54,7 +58,6 @@ class SearchService:
         rankers: Mapping[str, Scorer],
         deadline_seconds: float = 0.1,
         candidates: int = 100,
-        workers: int = 16,
     ):
         """Makes the service.
 
@@ -63,16 +66,16 @@ class SearchService:
             rankers: by name, as a search may ask for.
             deadline_seconds: longest wait for a ranker.
             candidates: products that are ranked.
-            workers: rankings at once; when all are busy, further searches wait within their deadline.
         """
         self._engine = engine
         self._rankers = dict(rankers)
         self._deadline_seconds = deadline_seconds
         self._candidates = candidates
-        self._pool = concurrent.futures.ThreadPoolExecutor(workers, "ranking")
+        # To each its own threads: one that hangs must not keep the others waiting
+        self._pools = {name: concurrent.futures.ThreadPoolExecutor(_WORKERS, f"ranking {name}") for name in rankers}
         self._counts: collections.Counter[str] = collections.Counter()
         self._lock = threading.Lock()
-        self._warned: set[str] = set()
+        self._warned: dict[str, tuple[float, int]] = {}  # when a message was logged, and how often not since
 
     @property
     def rankers(self) -> list[str]:
@@ -95,34 +98,39 @@ class SearchService:
         found = self._engine.retrieve(query, self._candidates)
         outcome = ENGINE_ONLY
         if ranker in self._rankers and found:
-            found, outcome = self._rank(query, found, self._rankers[ranker])
+            found, outcome = self._rank(query, found, ranker)
         with self._lock:
             self._counts[outcome] += 1
         return SearchAnswer(found[:count], outcome, (time.perf_counter() - start) * 1000)
 
     def close(self) -> None:
         """Ends the threads; rankings that nobody waits for are left to their own timeout."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _warn(self, message: str) -> None:
-        """Logs what went wrong, each message once."""
+        """Logs what went wrong, each message once a minute."""
+        now = time.monotonic()
         with self._lock:
-            is_new = message not in self._warned and len(self._warned) < _WARNINGS
-            if is_new:
-                self._warned.add(message)
-        if is_new:
-            LOGGER.warning(message)
+            last, hidden = self._warned.pop(message, (-math.inf, 0))
+            is_due = now - last >= _QUIET_SECONDS
+            self._warned[message] = (now, 0) if is_due else (last, hidden + 1)
+            if len(self._warned) > _MESSAGES:
+                del self._warned[next(iter(self._warned))]  # the one that has not come for the longest time
+        if is_due:
+            LOGGER.warning("%s%s", message, f" ({hidden} times more since it was last said)" if hidden else "")
 
-    def _rank(self, query: str, found: list[Product], ranker: Scorer) -> tuple[list[Product], str]:
-        ranking = self._pool.submit(ranker.score, query, found)
+    def _rank(self, query: str, found: list[Product], name: str) -> tuple[list[Product], str]:
+        ranking = self._pools[name].submit(self._rankers[name].score, query, found)
         try:
             scored = list(zip(ranking.result(self._deadline_seconds), found, strict=True))
             if not all(math.isfinite(score) for score, _ in scored):
                 raise ValueError("a score is not finite")
         except concurrent.futures.TimeoutError:
             ranking.cancel()
+            self._warn(f"The ranker {name} did not answer within {self._deadline_seconds * 1000:g} ms.")
             return found, LATE
         except Exception as error:  # whatever is wrong with the ranker, visitors get their products
-            self._warn(f"A ranker is down: {type(error).__name__}: {error}")
+            self._warn(f"The ranker {name} is down: {type(error).__name__}: {error}")
             return found, DOWN
         return [product for _, product in sorted(scored, key=lambda pair: -pair[0])], RANKED

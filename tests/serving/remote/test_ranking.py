@@ -75,11 +75,36 @@ def test_no_documents_give_an_empty_ranking(ranker_url):
         ({"name": "dress"}, r"no document has text in any field of the model \(.*title.*\); the first one has name"),
         ({"title": 7}, "`title` of document 1 must be text, got 7"),
         ({"title": "a", "price": "7"}, "`price` of document 1 must be a number, got '7'"),
+        ({"title": "a", "price": 1e39}, "`price` of document 1 must be a number of float32, got one beyond its bounds"),
+        ({"title": "a", "price": 10**400}, "`price` of document 1 must be a number of float32"),
     ],
 )
 def test_document_that_does_not_fit_the_model_is_told(ranker_url, document, message):
     with RankingClient(ranker_url, "ranker") as client, pytest.raises(RankingError, match=message):
         client.score("q", [document])
+
+
+def test_an_odd_document_stops_no_ranking_of_a_client_that_is_not_strict(ranker_url, caplog):
+    odd = [
+        {"title": ["ab", "cd", None], "price": "12.5"},
+        {"title": 7, "price": [1, 2]},
+        {"title": "abc", "price": 1e39},
+        {"title": "abc", "price": float("nan")},
+        {"title": None, "price": "cheap"},
+    ]
+    plain = [
+        {"title": "ab cd ", "price": 12.5},
+        {"title": "7"},
+        {"title": "abc"},
+        {"title": "abc"},
+        {},
+    ]
+    with RankingClient(ranker_url, "ranker", is_strict=False) as client:
+        assert client.score("q", odd) == client.score("q", plain)
+        assert client.score("q", [{"title": "abc", "price": float("nan")}]) == client.score("q", [{"title": "abc"}])
+    texts = [text for text in caplog.messages if "taken for" in text]
+    assert len(texts) == 2
+    assert "reads 'title', which is ['ab', 'cd', None] in a document: it is taken for 'ab cd '" in texts[0]
 
 
 def test_overload_and_lost_connections_are_tried_again_with_longer_waits(scripted):

@@ -3,8 +3,10 @@
 import asyncio
 import collections
 import concurrent.futures
-import csv
 import json
+import os
+import pathlib
+import shutil
 import threading
 import time
 
@@ -74,7 +76,36 @@ def test_ranker_that_is_down_leaves_the_engines_order_and_says_why_once(fault, c
         answer = service.search("red dresses", "new")
         assert [product["document_id"] for product in answer.products] == ["a", "b"] and answer.outcome == "down"
     service.close()
-    assert caplog.messages == [f"A ranker is down: {type(fault).__name__}: no"]
+    assert caplog.messages == [f"The ranker new is down: {type(fault).__name__}: no"]
+
+
+def test_a_fault_that_lasts_is_told_again_each_minute(search, caplog, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("serving.search_service.service.time.monotonic", lambda: now[0])
+    service = SearchService(MemoryEngine(PRODUCTS, ["title"]), {})
+    for number in range(150):
+        service._warn(f"fault {number}")
+    for now[0] in (10.0, 59.0, 61.0):
+        service._warn("fault 149")
+    service._warn("fault 0")
+    service.close()
+    assert caplog.messages[150:] == ["fault 149 (2 times more since it was last said)", "fault 0"]
+
+
+def test_a_ranker_that_hangs_does_not_keep_others_waiting():
+    hung = threading.Event()
+
+    class Hung:
+        def score(self, query, documents):
+            hung.wait()
+
+    rankers = {"hung": Hung(), "new": Ranker()}
+    service = SearchService(MemoryEngine(PRODUCTS, ["title"]), rankers, deadline_seconds=0.01)
+    assert {service.search("dress", "hung").outcome for _ in range(40)} == {"late"}
+    service._deadline_seconds = 30.0
+    assert service.search("dress", "new").outcome == "ranked"
+    hung.set()
+    service.close()
 
 
 @pytest.mark.parametrize(
@@ -195,8 +226,7 @@ def test_click_that_is_none_is_refused(client):
 def test_a_log_that_cannot_be_written_stops_no_search(tmp_path, caplog):
     service = SearchService(MemoryEngine(PRODUCTS, ["title"]), {})
     log = ImpressionLog(tmp_path / "log.csv")
-    log._file = open("/dev/full", "a")  # noqa: SIM115, a disk without room
-    log._writer = csv.writer(log._file)
+    log._path = pathlib.Path("/dev/full")  # a disk without room
     client = Client(build_search_app(service, log, tmp_path))
     assert len(client.get("/search", params={"q": "dress"}).json()["products"]) == 2
     assert client.post("/click", json={"query": "a", "document_id": "b", "position": 1}).status_code == 200
@@ -227,6 +257,23 @@ def test_log_goes_on_where_it_was_and_keeps_rows_whole(tmp_path):
         log.close()
     rows = duckdb.sql(f"SELECT count(*), any_value(query) FROM '{tmp_path}/log.csv'").fetchall()
     assert rows == [(32, "a, b")]
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_a_log_that_is_rotated_begins_anew_with_its_header(tmp_path, is_copied):
+    path, log = tmp_path / "log.csv", ImpressionLog(tmp_path / "log.csv")
+    log.add_search("red hat", ["1"])
+    if is_copied:
+        shutil.copyfile(path, tmp_path / "log.csv.1")
+        os.truncate(path, 0)
+    else:
+        path.rename(tmp_path / "log.csv.1")
+    log.add_click("red hat", "1", 1)
+    log.add_click("red hat", "1", 1)
+    log.close()
+    before, after = ((tmp_path / name).read_text().splitlines() for name in ("log.csv.1", "log.csv"))
+    assert before[0] == after[0] == "time,query,document_id,position,impressions,clicks"
+    assert (len(before), len(after)) == (2, 3)
 
 
 def test_log_of_a_killed_service_is_gone_on_with_in_a_row_of_its_own(tmp_path):
