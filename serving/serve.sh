@@ -17,7 +17,7 @@ base=$(cd "$folder" && pwd)
 name=$(basename "$base")
 files=$(cd "$folder.serving" && pwd)
 flags=(--allow_version_labels_for_unavailable_models=true --model_config_file_poll_wait_seconds=10
-    --file_system_poll_wait_seconds=10)
+    --file_system_poll_wait_seconds=10 --num_load_threads=2 --num_unload_threads=1)
 
 if command -v tensorflow_model_server > /dev/null; then
     echo "TensorFlow Serving: $(command -v tensorflow_model_server), http://127.0.0.1:$rest_port and grpc://127.0.0.1:$grpc_port"

@@ -219,6 +219,18 @@ def test_vectors_of_another_student_are_not_exported(served_config, replace, tmp
         build_text_student(replace(served_config, train={"run": str(run)}), ranker)
 
 
+def test_a_version_whose_ids_were_cut_is_not_loaded(tmp_path):
+    table = VectorTable(["a", "b", "c"], np.zeros((3, 4), np.float32))
+    module = table.build_saved_module()
+    module.find = tf.function(table.find, input_signature=[tf.TensorSpec([None], tf.string)])
+    tf.saved_model.save(module, str(tmp_path / "1"))
+    assert tf.saved_model.load(str(tmp_path / "1")).find(tf.constant(["c", "d"])).numpy().tolist() == [2, 3]
+    [path] = (tmp_path / "1").rglob("document_ids.txt")
+    path.write_text("a\nb\n")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected 3 but got 2"):
+        tf.saved_model.load(str(tmp_path / "1"))
+
+
 def test_an_id_with_a_line_break_is_refused():
     with pytest.raises(InputError, match=r"must not have a line break, got 'a\\nb'"):
         VectorTable(["c", "a\nb"], np.zeros((2, 4), np.float32))

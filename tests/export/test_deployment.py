@@ -128,9 +128,10 @@ def test_compose_mounts_versions_and_configs_and_asks_for_the_stable_version(fol
 
 def test_kubernetes_manifests_fit_together(folder):
     parts = list(yaml.safe_load_all((folder / "kubernetes.yaml").read_text()))
-    config_map, deployment, service = parts
-    assert [part["kind"] for part in parts] == ["ConfigMap", "Deployment", "Service"]
-    assert config_map["data"]["models.config"] == (folder / "models.config").read_text()
+    config_map, deployment, service, headless = parts
+    assert [part["kind"] for part in parts] == ["ConfigMap", "Deployment", "Service", "Service"]
+    names = ("models.config", "batching.config", "monitoring.config")
+    assert config_map["data"] == {name: (folder / name).read_text() for name in names}
     spec = deployment["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert deployment["metadata"]["name"] == "shop-ranker"
@@ -138,6 +139,9 @@ def test_kubernetes_manifests_fit_together(folder):
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
     assert container["readinessProbe"]["httpGet"]["path"] == "/v1/models/shop_ranker/labels/stable/metadata"
     assert container["resources"]["requests"]["memory"] == "1024Mi"  # 512 and three times 50, in steps
+    assert headless["metadata"]["name"] == "shop-ranker-grpc" and headless["spec"]["clusterIP"] == "None"
+    assert headless["spec"]["selector"] == service["spec"]["selector"]
+    assert headless["spec"]["ports"] == [{"name": "grpc", "port": 8500}]
     cores = container["resources"]["limits"]["cpu"]
     assert {f"--tensorflow_{kind}_op_parallelism={cores}" for kind in ("intra", "inter")} <= set(container["args"])
     assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "10"]

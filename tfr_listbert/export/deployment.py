@@ -143,15 +143,15 @@ def write_deployment(folder: Path, name: str, labels: Labels, seconds: Mapping[i
         seconds: median seconds by length of the list.
         mebibytes: memory that one version takes.
     """
-    models_config = build_models_config(name, labels)
-    texts = {
+    configs = {
         "batching.config": build_batching_config(seconds),
         "monitoring.config": _MONITORING,
+        MODELS_CONFIG: build_models_config(name, labels),
+    }
+    texts = {
         "docker-compose.yml": build_compose(name),
-        "kubernetes.yaml": build_kubernetes(
-            name, {MODELS_CONFIG: models_config, "monitoring.config": _MONITORING}, mebibytes
-        ),
-        MODELS_CONFIG: models_config,
+        "kubernetes.yaml": build_kubernetes(name, configs, mebibytes),
+        **configs,
     }
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in texts.items():

@@ -27,6 +27,9 @@ _FLAGS = [
     "--model_config_file_poll_wait_seconds=10",
     "--file_system_poll_wait_seconds=10",  # each poll says in the log that the next version is not there
     "--allow_version_labels_for_unavailable_models=true",
+    # By default versions are loaded one after the other, and one that cannot be loaded holds up all others for minutes
+    "--num_load_threads=2",
+    "--num_unload_threads=1",
     f"--monitoring_config_file={CONFIG_FOLDER}/monitoring.config",
 ]
 
@@ -37,7 +40,10 @@ _COMPOSE_HEAD = """\
 """
 
 _KUBERNETES_HEAD = """\
-# kubectl apply -f kubernetes.yaml, once the folder of versions is on the volume of the claim `{claim}`.
+# kubectl apply -f kubernetes.yaml, once the folder of versions is on the volume of the claim `{claim}`, as
+# `{name}/` at its root, readable for user 1000 (chmod -R a+rX). The claim must be ReadWriteMany: two servers read it
+# while versions are copied to it. Over gRPC ask dns:///{label}-grpc:8500 and balance in turn, as the client in
+# serving/remote does with grpc://{label}-grpc:8500: one connection to `{label}` would stay with one server.
 # New versions: copy the folder under a name that begins with a dot and rename it, for a server may load half a copy; it
 # loads it beside the old one. Then apply the new ConfigMap; the server reads it within a minute or so and moves the
 # labels. Where the ConfigMap of an export before was left out, it waits for that one's version: then
@@ -69,7 +75,7 @@ def build_compose(name: str) -> str:
 
 
 def build_kubernetes(name: str, configs: Mapping[str, str], mebibytes: int) -> str:
-    """Returns a ConfigMap, a Deployment and a Service for the model `name`.
+    """Returns a ConfigMap, a Deployment and two Services for the model `name`.
 
     Args:
         name: the model's name.
@@ -84,14 +90,19 @@ def build_kubernetes(name: str, configs: Mapping[str, str], mebibytes: int) -> s
         "data": dict(configs),
     }
     ports = [{"name": "grpc", "port": GRPC_PORT}, {"name": "rest", "port": REST_PORT}]
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": label},
-        "spec": {"selector": {"app": label}, "ports": ports},
-    }
-    head = _KUBERNETES_HEAD.format(claim=f"{label}-versions", label=label)
-    parts = (config_map, _build_deployment(name, label, mebibytes), service)
+    spec = {"selector": {"app": label}, "ports": ports}
+    services = [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": label}, "spec": spec},
+        # Without an address of its own its name stands for those of all servers
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": f"{label}-grpc"},
+            "spec": {"clusterIP": "None", **spec, "ports": ports[:1]},
+        },
+    ]
+    head = _KUBERNETES_HEAD.format(claim=f"{label}-versions", label=label, name=name)
+    parts = (config_map, _build_deployment(name, label, mebibytes), *services)
     return head + "---\n".join(map(_dump, parts))
 
 
@@ -137,6 +148,8 @@ def _build_container(name: str, mebibytes: int) -> dict[str, Any]:
             # It would start as many threads as the node has cores, and be throttled to its limit of a few
             f"--tensorflow_intra_op_parallelism={CORES}",
             f"--tensorflow_inter_op_parallelism={CORES}",
+            f"--rest_api_num_threads={4 * CORES}",
+            f"--grpc_max_threads={4 * CORES}",
         ],
         "ports": [
             {"name": "grpc", "containerPort": GRPC_PORT},
@@ -153,7 +166,8 @@ def _build_container(name: str, mebibytes: int) -> dict[str, Any]:
         },
         # Requests come until every node has heard that this pod is to go.
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", "10"]}}},
-        "startupProbe": {**probe, "failureThreshold": 60},
+        # Ten minutes: where one version cannot be loaded, it answers for the others only after five minutes of attempts
+        "startupProbe": {**probe, "failureThreshold": 120},
         "readinessProbe": probe,
         "livenessProbe": {"tcpSocket": {"port": "rest"}, "periodSeconds": 10, "failureThreshold": 6},
     }

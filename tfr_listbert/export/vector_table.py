@@ -42,7 +42,8 @@ class VectorTable(tf.Module):
         path = Path(self._scratch.name) / "document_ids.txt"
         path.write_text("".join(f"{one}\n" for one in ids), encoding="utf-8")
         lines, numbers = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
-        initializer = tf.lookup.TextFileInitializer(str(path), tf.string, lines, tf.int64, numbers)
+        # With its size a server refuses a file that was cut while it was copied, as it does cut weights
+        initializer = tf.lookup.TextFileInitializer(str(path), tf.string, lines, tf.int64, numbers, self.size)
         self._rows = tf.lookup.StaticHashTable(initializer, default_value=self.size)
 
     def find(self, document_ids: tf.Tensor) -> tf.Tensor:

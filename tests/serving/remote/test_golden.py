@@ -106,6 +106,13 @@ def test_a_version_that_is_not_served_is_told_once(scripted):
         replay_golden_requests(script.url, "m", 1, [RANKED, REFUSED], rounds=3)
 
 
+def test_a_server_of_another_kind_is_told_and_not_taken_for_one_that_agrees(scripted, monkeypatch):
+    script = scripted(200)
+    monkeypatch.setattr(script, "answer", lambda method: [])
+    with pytest.raises(RankingError, match=r"is not answered as by TensorFlow Serving, but with \[\]"):
+        replay_golden_requests(script.url, "m", 1, [RANKED], rounds=1)
+
+
 def test_the_version_of_a_label_is_that_of_the_models_config_beside_it(tmp_path):
     folder = tmp_path / "ranker"
     for version in ("8", "9"):
@@ -119,6 +126,8 @@ def test_the_version_of_a_label_is_that_of_the_models_config_beside_it(tmp_path)
     )
     assert find_bundle(folder, "stable") == folder / "8"
     assert find_bundle(folder, "canary") == find_bundle(folder) == folder / "9"
+    with pytest.raises(RankingError, match="models.config has no label 'stabel'"):
+        find_bundle(folder, "stabel")
     (tmp_path / "ranker.serving" / "models.config").write_text("model_config_list {")
     with pytest.raises(RankingError, match="models.config is damaged"):
         find_bundle(folder, "stable")
