@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.config import CompareConfig, PretrainConfig, write_config
+from tfr_listbert.config import CompareConfig, LossConfig, LossTermConfig, PretrainConfig, write_config
 from tfr_listbert.evaluation.comparison import compare
 from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun
 from tfr_listbert.evaluation.pretraining_gain import format_gain, measure_pretraining_gain
@@ -118,6 +118,13 @@ def test_both_starts_get_the_same_budget_and_are_printed(
     out = capsys.readouterr().out
     assert "test, unseen queries: 12 lists" in out and "pre-trained better by" in out
     assert out.count("than stemmed BM25; paired randomization test") == 4  # two starts, all and unseen queries
+
+
+def test_a_sum_of_losses_is_refused(tiny_config):
+    encoder = dataclasses.replace(tiny_config.encoder, initial="run")
+    loss = LossConfig(terms=(LossTermConfig("list_mle_loss", "labels"),))
+    with pytest.raises(InputError, match=r"`loss.terms` must be empty: .* one loss, got \['list_mle_loss'\]"):
+        measure_pretraining_gain(dataclasses.replace(tiny_config, encoder=encoder, loss=loss))
 
 
 def test_a_run_without_a_pretrained_encoder_is_refused(tiny_config):

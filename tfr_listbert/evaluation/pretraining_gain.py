@@ -35,10 +35,12 @@ def measure_pretraining_gain(config: Config) -> None:
     Both get what `compare` says: the same rates to choose from, epochs and seeds. Its report is written, too.
 
     Raises:
-        InputError: if `encoder.initial` names no fitting run, or as `compare_losses`.
+        InputError: if `encoder.initial` names no fitting run, `loss.terms` is set, or as `compare_losses`.
     """
     initial = config.encoder.initial
     require(initial is not None, "encoder.initial", "must name the pre-trained run whose worth is measured", initial)
+    terms = [term.loss for term in config.loss.terms]
+    require(not terms, "loss.terms", "must be empty: the gain is measured with one loss", terms)
     own = adopt_initial(config)
     start = ComparedLossConfig(loss=config.loss.loss, name=FROM_RANDOM, options=config.loss.options)
     losses = (start, dataclasses.replace(start, name=FROM_PRETRAINED, initial=initial))
