@@ -120,12 +120,22 @@ def test_students_of_a_teacher_that_was_trained_anew_in_its_place_are_refused(di
         distill_ranker(config)
 
 
+def test_a_rate_that_is_no_rate_is_answered_by_its_setting(config):
+    change = dataclasses.replace(config.distill, learning_rates=(0,))
+    with pytest.raises(InputError, match=r"`distill.learning_rates` must be > 0, got \[0\]"):
+        plan_students(dataclasses.replace(config, distill=change))
+    labels = dataclasses.replace(config.distill.losses[0], learning_rates=(-1,))
+    change = dataclasses.replace(config.distill, losses=(labels,))
+    with pytest.raises(InputError, match=r"`distill.losses \(labels\).learning_rates` must be > 0, got \[-1\]"):
+        plan_students(dataclasses.replace(config, distill=change))
+
+
 def test_unequal_numbers_of_rates_and_a_missing_undistilled_student_are_refused(config):
     change = dataclasses.replace(config.distill, learning_rates=(1e-3, 2e-3))
     with pytest.raises(InputError, match="must try as many rates each"):
         plan_students(dataclasses.replace(config, distill=change))
     change = dataclasses.replace(config.distill, learning_rates=(1e-3, 1e-3))
-    with pytest.raises(InputError, match=r"`distill.losses \(labels\).learning_rates` must not try a rate twice"):
+    with pytest.raises(InputError, match=r"`distill.learning_rates` must not try a rate twice"):
         plan_students(dataclasses.replace(config, distill=change))
     change = dataclasses.replace(config.distill, undistilled="distilled")
     with pytest.raises(InputError, match="`distill.undistilled` must name a student of labels alone, not of"):

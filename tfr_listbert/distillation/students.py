@@ -49,7 +49,9 @@ def _plan_rates(config: Config, entry: DistilledLossConfig) -> list[Run]:
     setting = f"distill.losses ({entry.name})"
     build_terms(loss, setting)
     rates = entry.learning_rates or config.distill.learning_rates
-    require(len(set(rates)) == len(rates), f"{setting}.learning_rates", "must not try a rate twice", list(rates))
+    source = f"{setting}.learning_rates" if entry.learning_rates else "distill.learning_rates"
+    require(all(rate > 0 for rate in rates), source, "must be > 0", list(rates))
+    require(len(set(rates)) == len(rates), source, "must not try a rate twice", list(rates))
     return [_build_run(config, loss, Trial(rate)) for rate in rates]
 
 

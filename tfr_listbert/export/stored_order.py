@@ -95,6 +95,6 @@ def _require_same_order(ranked_list: RankedList, swap: float) -> None:
     if swap > SWAP_TOLERANCE:
         raise InputError(
             f"With stored vectors documents change places whose scores are {swap:.1e} apart when they are encoded "
-            f"afresh, more than {SWAP_TOLERANCE:g}, first for the query {ranked_list.query!r}. Nothing was exported. "
+            f"afresh, more than {SWAP_TOLERANCE:g}, most for the query {ranked_list.query!r}. Nothing was exported. "
             "Run embed_documents again with this version and on this kind of machine."
         )

@@ -71,7 +71,7 @@ def test_one_setting_needs_no_trial():
         ),
         ([{"loss": "softmax_loss", "terms": [{"loss": "softmax_loss"}]}], "`compare.losses[0].terms` must be empty"),
         ([{"loss": "softmax_loss", "learning_rates": [0.1, 0.1]}], "must not try a setting twice"),
-        ([{"loss": "softmax_loss", "learning_rates": [0.1, -1]}], "`train.learning_rate` must be > 0, got -1"),
+        ([{"loss": "softmax_loss", "learning_rates": [0.1, -1]}], "`compare.losses[0].learning_rates` must be > 0"),
         ([{"loss": "softmax_loss", "learing_rates": [0.1]}], "`compare.losses[0].learing_rates` is not a setting"),
     ],
 )
@@ -79,6 +79,11 @@ def test_a_wrong_loss_is_answered_before_anything_runs(losses, message):
     with pytest.raises(InputError) as error:
         plan_rows(build_compare(losses))
     assert message in str(error.value)
+
+
+def test_a_rate_for_all_losses_that_is_no_rate_is_answered_by_its_setting():
+    with pytest.raises(InputError, match=r"`compare.learning_rates` must be > 0, got \[0.0, 0.1\]"):
+        plan_rows(build_compare([{"loss": "softmax_loss"}], learning_rates=[0, 0.1]))
 
 
 @pytest.mark.parametrize(

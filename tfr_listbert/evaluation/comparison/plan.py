@@ -55,7 +55,6 @@ def plan_rows(compare: CompareConfig) -> list[Row]:
         row = Row(entry.name or entry.loss, entry, _list_trials(compare, entry, setting))
         for trial in row.trials:
             build_loss(entry.loss, _set_temperature(entry, trial), setting)
-            dataclasses.replace(Config().train, learning_rate=trial.learning_rate)
         rows.append(row)
     counts = {row.name: len(row.trials) for row in rows}
     rule = "must try as many settings for each loss; give those with fewer more `learning_rates` of their own"
@@ -65,6 +64,8 @@ def plan_rows(compare: CompareConfig) -> list[Row]:
 
 def _list_trials(compare: CompareConfig, entry: ComparedLossConfig, setting: str) -> tuple[Trial, ...]:
     rates = entry.learning_rates or compare.learning_rates
+    source = f"{setting}.learning_rates" if entry.learning_rates else "compare.learning_rates"
+    require(all(rate > 0 for rate in rates), source, "must be > 0", list(rates))
     has_temperature = any(field.name == "temperature" for field in dataclasses.fields(LOSSES.get(entry.loss, setting)))
     is_free = has_temperature and "temperature" not in entry.options
     rule = f"must be left out: {entry.loss} has no temperature, or `options` fix it"
