@@ -120,8 +120,11 @@ def check_out(commit: str) -> Path:
     folder = FOLDER / f"code-{commit}"
     if not folder.exists():
         archive = subprocess.run(["git", "archive", commit], check=True, capture_output=True).stdout
-        folder.mkdir(parents=True)
-        subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
+        beside = folder.with_name(f"{folder.name}.writing")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        subprocess.run(["tar", "-x", "-C", beside], input=archive, check=True)
+        os.rename(beside, folder)
     return folder.absolute()
 
 

@@ -1,11 +1,15 @@
 """The benchmark of latency: what it says of percentiles, goals and exports that are there."""
 
+import argparse
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks import bundles
-from benchmarks.bundles import digest_code, export_catalogue, export_untrained
-from benchmarks.latency import STORED, TEACHER_BEFORE, build_claims
+from benchmarks.bundles import BEFORE, check_out, digest_code, export_catalogue, export_untrained
+from benchmarks.latency import REASON, STORED, TEACHER_BEFORE, build_claims, choose_reason
 from benchmarks.tables import print_row
 
 
@@ -22,6 +26,37 @@ def test_the_goals_are_of_one_client_and_of_what_was_measured():
     assert [(claim.values, claim.verdict) for claim in claims] == [([4.0], "met"), ([50.0], "met"), ([20.0], "")]
     claims = build_claims({(100, 1): {STORED: 5.1, TEACHER_BEFORE: 254.0}, (1000, 1): {STORED: 5.0}})
     assert [claim.verdict for claim in claims] == ["**not met**", "**not met**", "met"]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "before", "reason"),
+    [(None, BEFORE, REASON), (None, "abc", ""), (None, "", ""), (Path("served/ranker/1"), BEFORE, "")],
+)
+def test_the_reason_is_that_of_the_commit_it_names(teacher, before, reason):
+    assert choose_reason(argparse.Namespace(teacher=teacher, before=before)) == reason
+
+
+def test_code_that_was_half_unpacked_is_unpacked_anew(tmp_path, monkeypatch):
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    (tmp_path / "a.py").write_text("1")
+    for command in (["init", "-q"], ["add", "a.py"], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    run = subprocess.run
+
+    def fail(command, **options):
+        if command[0] == "tar":
+            (command[-1] / "half.py").write_text("")
+            raise KeyboardInterrupt
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    with pytest.raises(KeyboardInterrupt):
+        check_out("HEAD")
+    monkeypatch.setattr(subprocess, "run", run)
+    folder = check_out("HEAD")
+    assert [path.name for path in folder.iterdir()] == ["a.py"]
+    assert [path.name for path in folder.parent.iterdir()] == ["code-HEAD"]
 
 
 def test_an_export_by_other_code_or_settings_is_made_anew(tmp_path, monkeypatch):
