@@ -36,7 +36,7 @@ def test_the_interval_of_a_difference_has_both_parts():
     drawn += np.random.default_rng(8).normal(0, np.std(a - b) / 20, 200_000)
     np.testing.assert_allclose([low, high], difference + np.quantile(drawn, [0.025, 0.975]), atol=0.004)
     assert paired_run_interval(a, b, Luck(), 500, 3) == bootstrap_interval(a - b, 500, 3)
-    assert np.isnan(paired_run_interval([0.5], [0.25], luck, 500, 3)).all()
+    assert np.isnan(paired_run_interval(np.array([0.5]), np.array([0.25]), luck, 500, 3)).all()
 
 
 def test_without_luck_it_is_the_randomization_test():

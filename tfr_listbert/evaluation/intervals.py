@@ -7,61 +7,42 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfr_listbert.evaluation.resampling import check_pairs, check_resamples, check_values, draw_means, find_ends
-from tfr_listbert.schema import InputError
+from tfr_listbert.evaluation.resampling import draw_means, find_ends
 
 
-def bootstrap_interval(
-    values: Sequence[float], resamples: int, seed: int, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Returns the bootstrap interval of the mean over queries: percentiles of the means of resampled queries.
+def bootstrap_interval(values: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    """Returns the 95 % bootstrap interval of the mean over queries: percentiles of the means of resampled queries.
 
     Args:
-        values: metric of each query.
+        values: metric of each query, float [queries], of one at least.
         resamples: resamples to draw, >= 1.
         seed: decides them.
-        confidence: share of the means inside the interval, between 0 and 1.
 
     Returns:
         Lower and upper end; both NaN for one query, which says nothing about others.
-
-    Raises:
-        InputError: for no query, a value that is not a finite number, or a confidence that is not between 0 and 1.
     """
-    values = check_values(values, "values")
-    check_resamples(resamples)
-    if not 0 < confidence < 1:
-        raise InputError(f"`confidence` must be between 0 and 1, got {confidence!r}.")
     if len(values) == 1:
         return float("nan"), float("nan")
-    return find_ends(draw_means(values[np.newaxis], resamples, seed)[0], confidence)
+    return find_ends(draw_means(values[np.newaxis], resamples, seed)[0])
 
 
-def bootstrap_ratio(
-    numerator: Sequence[float], denominator: Sequence[float], resamples: int, seed: int, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Returns the bootstrap interval of the ratio of two means over the same queries, resampled together.
+def bootstrap_ratio(numerator: np.ndarray, denominator: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    """Returns the 95 % bootstrap interval of the ratio of two means over the same queries, resampled together.
 
     Args:
-        numerator: a value of each query.
+        numerator: a value of each query, float [queries].
         denominator: another of the same queries in the same order; where a resample's mean is 0 the ratio is infinite.
         resamples: resamples to draw, >= 1.
         seed: decides them.
-        confidence: share of the ratios inside the interval, between 0 and 1.
 
     Returns:
         Lower and upper end, by percentiles; both NaN for one query.
-
-    Raises:
-        InputError: as `bootstrap_interval`, and for different lengths.
     """
-    first, second = check_pairs(numerator, denominator, ("numerator", "denominator"))
-    if len(first) == 1:
+    if len(numerator) == 1:
         return float("nan"), float("nan")
-    check_resamples(resamples)
-    numerators, denominators = draw_means(np.stack([first, second]), resamples, seed)
+    numerators, denominators = draw_means(np.stack([numerator, denominator]), resamples, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return find_ends(numerators / denominators, confidence)
+        return find_ends(numerators / denominators)
 
 
 def list_ends(interval: tuple[float, float]) -> list[float | None]:

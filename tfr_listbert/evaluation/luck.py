@@ -11,7 +11,7 @@ import numpy as np
 import scipy.stats
 
 from tfr_listbert.evaluation.intervals import bootstrap_interval
-from tfr_listbert.evaluation.resampling import check_pairs, check_resamples, draw_flips, draw_means, find_ends
+from tfr_listbert.evaluation.resampling import draw_flips, draw_means, find_ends
 from tfr_listbert.evaluation.significance import are_extreme, flip_sums, paired_randomization_test
 
 
@@ -138,7 +138,7 @@ def combine_luck(a: Luck, b: Luck, runs: tuple[int, int]) -> Luck:
     return Luck(tuple(shares.values()))
 
 
-def paired_run_test(a: Sequence[float], b: Sequence[float], luck: Luck, resamples: int, seed: int) -> float:
+def paired_run_test(a: np.ndarray, b: np.ndarray, luck: Luck, resamples: int, seed: int) -> float:
     """Returns the two-sided p-value of the mean of `a` differing from that of `b`, for other queries and other runs.
 
     Flips of sign, as in `paired_randomization_test`, tell how much the mean moves with the queries; but all queries of
@@ -157,11 +157,8 @@ def paired_run_test(a: Sequence[float], b: Sequence[float], luck: Luck, resample
         luck: of the difference of the means, as `combine_luck` gives it.
         resamples: flips to draw, >= 1.
         seed: decides flips and luck.
-
-    Raises:
-        InputError: as `paired_randomization_test`.
     """
-    return paired_run_tests([check_pairs(a, b)], [luck], resamples, seed)[0]
+    return paired_run_tests([(a, b)], [luck], resamples, seed)[0]
 
 
 def paired_run_tests(
@@ -177,7 +174,6 @@ def paired_run_tests(
         resamples: flips to draw, >= 1.
         seed: decides flips and luck.
     """
-    check_resamples(resamples)
     if not pairs:
         return []
     differences = np.stack([first - second for first, second in pairs])
@@ -197,10 +193,8 @@ def paired_run_tests(
     return np.where(has_luck, p_values.max(axis=0), p_values[0]).tolist()
 
 
-def paired_run_interval(
-    a: Sequence[float], b: Sequence[float], luck: Luck, resamples: int, seed: int, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Returns the interval of the mean of `a` less that of `b`, for other queries and other runs.
+def paired_run_interval(a: np.ndarray, b: np.ndarray, luck: Luck, resamples: int, seed: int) -> tuple[float, float]:
+    """Returns the 95 % interval of the mean of `a` less that of `b`, for other queries and other runs.
 
     Each resample of the queries also draws luck, as in `paired_run_test`. It is an interval of this pair alone: nothing
     corrects it for the number of pairs.
@@ -211,20 +205,14 @@ def paired_run_interval(
         luck: of the difference of the means, as `combine_luck` gives it.
         resamples: resamples to draw, >= 1.
         seed: decides queries and luck.
-        confidence: share of the differences inside the interval, between 0 and 1.
 
     Returns:
         Lower and upper end, by percentiles; both NaN for one query.
-
-    Raises:
-        InputError: as `paired_randomization_test`.
     """
-    first, second = check_pairs(a, b)
-    if luck.deviation == 0 or len(first) == 1:
-        return bootstrap_interval(first - second, resamples, seed, confidence)
-    check_resamples(resamples)
-    drawn = draw_means((first - second)[np.newaxis], resamples, seed)[0] + _draw_luck(luck, resamples, seed)
-    return find_ends(drawn, confidence)
+    differences = a - b
+    if luck.deviation == 0 or len(differences) == 1:
+        return bootstrap_interval(differences, resamples, seed)
+    return find_ends(draw_means(differences[np.newaxis], resamples, seed)[0] + _draw_luck(luck, resamples, seed))
 
 
 def _draw_luck(luck: Luck, resamples: int, seed: int) -> np.ndarray:

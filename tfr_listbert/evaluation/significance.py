@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tfr_listbert.evaluation.resampling import CHUNK_NUMBERS, check_pairs, check_resamples, draw_flips
-from tfr_listbert.schema import InputError
+from tfr_listbert.evaluation.resampling import CHUNK_NUMBERS, draw_flips
 
 LEVEL = 0.05
 """p-value below which a difference counts as proven, wherever one is spoken of."""
 
 
-def paired_randomization_test(a: Sequence[float], b: Sequence[float], resamples: int, seed: int) -> float:
+def paired_randomization_test(a: np.ndarray, b: np.ndarray, resamples: int, seed: int) -> float:
     """Returns the two-sided p-value of the mean of `a` differing from that of `b`, by flips of the sign of a - b.
 
     Fisher's randomization test, as Smucker et al. (CIKM 2007) recommend for metrics of queries. Exact when all flips
@@ -22,17 +21,12 @@ def paired_randomization_test(a: Sequence[float], b: Sequence[float], resamples:
     `permutation_test` gives the same; 10,000 flips of 1,500 queries take it 2.0 s at best, here 0.04 s.
 
     Args:
-        a: metric of each query, one ranker.
+        a: metric of each query, float [queries], one ranker.
         b: of the same queries in the same order, the other ranker.
         resamples: flips to draw, >= 1.
         seed: decides the flips.
-
-    Raises:
-        InputError: for different lengths, no query, or a value that is not a finite number.
     """
-    first, second = check_pairs(a, b)
-    check_resamples(resamples)
-    differences = first - second
+    differences = a - b
     differences = differences[differences != 0]
     is_exact = 2 ** len(differences) <= resamples
     flips = _all_flips(len(differences)) if is_exact else draw_flips(len(differences), resamples, seed)
@@ -65,13 +59,8 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
     >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.06, 0.06]
-
-    Raises:
-        InputError: for a value that is not between 0 and 1.
     """
     p_values = np.asarray(p_values, np.float64)
-    if not np.all((p_values >= 0) & (p_values <= 1)):
-        raise InputError(f"A p-value must be between 0 and 1, got {p_values.tolist()}.")
     order = np.argsort(p_values, kind="stable")
     factors = len(p_values) - np.arange(len(p_values))
     adjusted = np.empty_like(p_values)
