@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import httpx
+from contract.requests import ContractRequest
 from contract.table import CONTRACT
-from remote.contract_replay import replay_contract
-from remote.errors import RankingError
+from remote.errors import LostError, RankingError
 from remote.golden import find_bundle, read_golden_requests, replay_golden_requests
 
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if settings.write_contract_models:
             return _write_contract_models(settings.write_contract_models)
         if settings.contract:
-            return _report(settings.contract, len(CONTRACT), replay_contract(settings.contract, CONTRACT))
+            return _report(settings.contract, len(CONTRACT), _replay_contract(settings.contract, CONTRACT))
         if not settings.urls:
             parser.error("give the URL of a server, or --contract URL")
         return _verify_bundle(settings)
@@ -66,6 +67,25 @@ def _verify_bundle(settings: argparse.Namespace) -> int:
         codes.append(_report(f"{url}, {model} {settings.label or version}", len(requests), replay.faults))
         print(f"  {replay.format_percentiles()}")
     return max(codes)
+
+
+def _replay_contract(url: str, rows: Iterable[ContractRequest]) -> list[str]:
+    """Returns one line per row of the contract that the server at `url` does not keep.
+
+    Raises:
+        LostError: if the server cannot be reached.
+    """
+    faults = []
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        for row in rows:
+            try:
+                response = client.request(row.method, row.path, content=row.body, headers=row.headers)
+            except httpx.TransportError as error:
+                raise LostError(f"{url} cannot be reached: {error}. Is the server running?") from None
+            fault = row.find_fault(response.status_code, response.content)
+            if fault:
+                faults.append(f"{row.name}: {fault}")
+    return faults
 
 
 def _report(what: str, count: int, faults: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
 from .sources import ModelSource
+from .values import not_found, unknown_label
 from .versions import LoadedVersion, Model
 
 LOGGER = logging.getLogger("serving.local")
@@ -80,10 +81,9 @@ class ModelManager:
         """
         model = self._models.get(name)
         if model is None and label is not None:
-            raise tf.errors.InvalidArgumentError(None, None, f"Unrecognized servable version label: {label}")
+            raise unknown_label(label)
         if model is None:
-            place = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-            raise tf.errors.NotFoundError(None, None, f"Servable not found for request: {place}")
+            raise not_found(name, number)
         with model.use(number, label) as version:
             yield version
 

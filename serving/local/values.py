@@ -21,6 +21,17 @@ def invalid(message: str) -> tf.errors.InvalidArgumentError:
     return tf.errors.InvalidArgumentError(None, None, message)
 
 
+def unknown_label(label: str) -> tf.errors.InvalidArgumentError:
+    """Returns the error for a label that no model has, or not this one."""
+    return invalid(f"Unrecognized servable version label: {label}")
+
+
+def not_found(name: str, number: int | None) -> tf.errors.NotFoundError:
+    """Returns the error that becomes a 404: a version of the model that is not served, or any when None."""
+    place = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+    return tf.errors.NotFoundError(None, None, f"Servable not found for request: {place}")
+
+
 def parse_values(leaves: list[Any], dtype: tf.DType) -> np.ndarray:
     """Returns JSON values as an array [number of values]; strings as an object array of bytes.
 

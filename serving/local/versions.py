@@ -18,7 +18,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
 from .sources import ModelSource, find_versions
-from .values import invalid, type_name
+from .values import invalid, not_found, type_name, unknown_label
 from .warmup import warm_up
 
 LOGGER = logging.getLogger("serving.local")
@@ -60,9 +60,7 @@ class LoadedVersion:
             InvalidArgumentError: if there is none.
         """
         if name not in self.signatures:
-            raise tf.errors.InvalidArgumentError(
-                None, None, f'Serving signature name: "{name}" not found in signature def'
-            )
+            raise invalid(f'Serving signature name: "{name}" not found in signature def')
         return self.signatures[name]
 
     def predict(
@@ -77,7 +75,7 @@ class LoadedVersion:
         signature = self.get_signature(signature_name)
         if inputs.keys() != signature.inputs.keys():
             expected = ", ".join(sorted(signature.inputs))
-            raise tf.errors.InvalidArgumentError(None, None, f"{signature_name} takes {expected}; got {sorted(inputs)}")
+            raise invalid(f"{signature_name} takes {expected}; got {sorted(inputs)}")
         for name, array in inputs.items():
             _require_type(name, array, tf.as_dtype(signature.inputs[name].dtype))
         feeds = {signature.inputs[name].name: array for name, array in inputs.items()}
@@ -86,7 +84,7 @@ class LoadedVersion:
         try:
             outputs = self._session.run(fetches, feeds, options=options)
         except ValueError as error:  # the feed's shape, which a session checks in Python
-            raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
+            raise invalid(str(error)) from None
         return {name: _as_array(value) for name, value in outputs.items()}
 
     @contextlib.contextmanager
@@ -158,9 +156,7 @@ class Model:
                     number = self._find_label(label)
                 wanted = max(self._loaded, default=None) if number is None else number
                 if wanted not in self._loaded:
-                    specific = "Latest" if number is None else "Specific"
-                    place = self.source.name if number is None else f"{self.source.name}, {number}"
-                    raise tf.errors.NotFoundError(None, None, f"Servable not found for request: {specific}({place})")
+                    raise not_found(self.source.name, number)
                 version = stack.enter_context(self._loaded[wanted].in_use())
             yield version
 
@@ -195,7 +191,7 @@ class Model:
 
     def _find_label(self, label: str) -> int:
         if label not in self.source.labels:
-            raise tf.errors.InvalidArgumentError(None, None, f"Unrecognized servable version label: {label}")
+            raise unknown_label(label)
         return self.source.labels[label]
 
     def _find_unready(self, source: ModelSource) -> int | None:

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from .tensors import read_tensor
+from .values import invalid
 
 LOGGER = logging.getLogger("serving.local")
 
@@ -36,8 +37,7 @@ def warm_up(folder: Path, predict: Predict) -> int:
     for record in tf.compat.v1.io.tf_record_iterator(str(path)):
         count += 1
         if count > MAX_RECORDS:
-            message = f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) in {path}"
-            raise tf.errors.InvalidArgumentError(None, None, message)
+            raise invalid(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) in {path}")
         _replay(record, predict, f"Warm-up record {count} in {path}")
     LOGGER.info("Warmed up with %d requests of %s.", count, path)
     return count
@@ -47,7 +47,7 @@ def _replay(record: bytes, predict: Predict, place: str) -> None:
     try:
         log = PredictionLog.FromString(record)
     except DecodeError:
-        raise tf.errors.InvalidArgumentError(None, None, f"{place}: Failed to parse warmup record") from None
+        raise invalid(f"{place}: Failed to parse warmup record") from None
     kind = log.WhichOneof("log_type")
     if kind != "predict_log":
         raise tf.errors.UnimplementedError(None, None, f"{place}: unsupported log_type for warmup: {kind}")

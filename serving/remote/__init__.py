@@ -1,4 +1,4 @@
-"""Asking a server from outside, over REST or gRPC: rankings, golden requests, the contract."""
+"""Asking a server from outside, over REST or gRPC: rankings and golden requests."""
 
 import os
 
