@@ -1,6 +1,7 @@
 """Run folders: a run goes on under the settings and the data that it was begun with, or not at all."""
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 
@@ -114,6 +115,27 @@ def test_the_lowest_relevant_label_stays_where_it_decides_what_is_best(config, m
         return
     with pytest.raises(InputError, match=r"other settings: evaluate.relevant_from \(was 1.0, is 2.0\)"):
         open_run(other, lambda: PROFILE)
+
+
+@pytest.mark.parametrize(
+    ("section", "settings", "now"),
+    [("compare", {"folds": 5}, "(5, 'clicks')"), ("data", {"reader": "esci"}, "(None, 'esci')")],
+)
+def test_a_pretraining_that_would_leave_out_other_queries_is_another_run(config, section, settings, now):
+    start = describe_start(config)
+    open_folder(config, FIXED_SECTIONS, start, lambda _: None)
+    other = dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **settings)})
+    message = f"other settings: compare.folds and data.reader (were (None, 'clicks'), are {now}). Choose"
+    with pytest.raises(InputError, match=re.escape(message)):
+        open_folder(other, FIXED_SECTIONS, start, lambda _: None)
+
+
+def test_a_pretraining_that_leaves_out_the_same_queries_goes_on(config):
+    start, prepared = describe_start(config), []
+    for folds in (5, 3):  # with either the queries of all splits
+        folded = dataclasses.replace(config, compare=dataclasses.replace(config.compare, folds=folds))
+        open_folder(folded, FIXED_SECTIONS, start, prepared.append)
+    assert len(prepared) == 1
 
 
 def test_a_byte_level_bpe_keeps_case_and_a_config_that_says_otherwise_is_refused(config, monkeypatch):

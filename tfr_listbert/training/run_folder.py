@@ -17,6 +17,7 @@ from typing import Any
 from tfr_listbert.config import Config, read_config, write_config
 from tfr_listbert.folders import lock_folder, replace_file
 from tfr_listbert.rows.profile import RowProfile
+from tfr_listbert.rows.tested_queries import find_tested_splits
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.checkpoints import find_checkpoint
 from tfr_listbert.training.contents import describe_contents, digest_lists, list_files
@@ -123,6 +124,10 @@ def _require_same(config: Config, found: Config, sections: Sequence[str]) -> Non
     before, now = found.evaluate.relevant_from, config.evaluate.relevant_from
     if before != now and "loss" in sections and not config.train.metric.startswith("ndcg"):  # it decides what is best
         changed.append(f"evaluate.relevant_from (was {before!r}, is {now!r})")
+    # Pre-training leaves out the queries of the tested splits
+    if "pretrain" in sections and find_tested_splits(found) != find_tested_splits(config):
+        before, now = ((one.compare.folds, one.data.reader) for one in (found, config))
+        changed.append(f"compare.folds and data.reader (were {before}, are {now})")
     if changed:
         raise InputError(
             f"`train.run` {config.train.run} holds a run with other settings: {'; '.join(changed)}. Choose another "
