@@ -7,10 +7,11 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.config import Config, FieldConfig, TextConfig, build_dataclass
-from tfr_listbert.lists.elwc import read_lists
+from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.lists.preparation import prepare_data
 from tfr_listbert.rows.token_statistics import add_token_statistics
 from tfr_listbert.rows.tokenizer_corpus import train_configured_tokenizer
+from tfr_listbert.schema import Document, RankedList
 from tfr_listbert.text.tokenizer import read_tokenizer
 
 
@@ -70,3 +71,14 @@ def test_a_row_is_the_query_and_all_fields(config, tmp_path, capsys):
     assert "test: tokens per row: mean 5, p50 5, p95 5, max 5" in told
     assert splits["test"]["cut_rates"] == {"query": 0.0, "title": 1.0}
     assert "test: texts cut by their budget: query 0.0%, title 100.0%" in told
+
+
+def test_a_field_that_a_document_lacks_is_empty(tmp_path):
+    documents = (Document("a", {"title": "red dress", "brand": "acme"}, 1.0), Document("b", {"title": "hat"}, 0.0))
+    write_shards([RankedList("q", "dress", documents)], tmp_path, "train")
+    (tmp_path / "stats.json").write_text('{"splits": {"train": {"lists": 1}}}')
+    fields = (FieldConfig("title", 1), FieldConfig("brand", 1, "by {}"))
+    add_token_statistics(tmp_path, WordTokenizer(), TextConfig(query_tokens=1, fields=fields))
+    described = json.loads((tmp_path / "stats.json").read_text())["splits"]["train"]
+    assert described["cut_rates"] == {"query": 0.0, "title": 0.5, "brand": 0.5}  # "red dress" and "by acme"
+    assert (described["tokens_per_row"]["mean"], described["tokens_per_row"]["max"]) == (3, 4)

@@ -46,7 +46,8 @@ def _count_tokens(
     for ranked_list in tqdm(read_lists(lists, split), desc=f"counting tokens of {split}", unit=" lists"):
         documents = ranked_list.documents
         texts = {QUERY: [ranked_list.query]}
-        texts |= {field.name: [field.fill(one.fields[field.name]) for one in documents] for field in text.fields}
+        for field in text.fields:
+            texts[field.name] = [field.fill(one.fields.get(field.name, "")) for one in documents]
         rows = [join_row(ranked_list.query, document) for document in documents]
         together = tf.constant([*rows, *itertools.chain(*texts.values())], tf.string)  # a call costs a millisecond
         lengths = iter(tokenizer.tokenize(together).row_lengths().numpy().tolist())
