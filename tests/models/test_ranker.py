@@ -83,6 +83,12 @@ def test_dropout_follows_the_seed(row_scorer):
     assert np.abs(score_batch(ranker, batch, SEED + 1, training=True) - once).max() > 1e-3
 
 
+def test_training_without_a_seed_is_refused(row_scorer):
+    batch = build_batch([3])
+    with pytest.raises(ValueError, match="Training needs `seed`"):
+        row_scorer(batch["tokens"], batch["features"], training=True)
+
+
 def test_features_are_normalized_and_missing_ones_marked():
     layer = FeatureStatistics(2)
     layer.set_statistics([10.0, -1.0], [2.0, 0.5])

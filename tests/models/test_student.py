@@ -62,6 +62,14 @@ def test_a_score_is_the_product_of_the_vectors_of_query_and_document():
     np.testing.assert_allclose(StudentModel(towers)(inputs), [[6 + 9, 0], [16 + 64, 8 + 16]])
 
 
+def test_training_without_a_seed_is_refused():
+    tower = build_tower("mean")
+    with pytest.raises(ValueError, match="Training needs `seed`"):
+        tower(ROWS, training=True)
+    with pytest.raises(ValueError, match="Training needs `seed`"):
+        TwoTowers(tower, tower)(ROWS, ROWS, tf.range(3), training=True)
+
+
 @pytest.fixture(scope="module")
 def teacher(tiny_config, tmp_path_factory):
     """A run folder of an encoder of two layers."""

@@ -5,6 +5,17 @@ from __future__ import annotations
 import tensorflow as tf
 
 
+def resolve_seed(seed: tf.Tensor | None, training: bool | None) -> tf.Tensor:
+    """Returns the seed [2] int32 of a layer's dropout masks: `seed`, or zeros where nothing is dropped.
+
+    Raises:
+        ValueError: if there is none in training, whose steps would all have the same masks.
+    """
+    if training and seed is None:
+        raise ValueError("Training needs `seed` [2] int32, from which dropout masks are drawn.")
+    return tf.zeros([2], tf.int32) if seed is None else seed
+
+
 def drop(
     inputs: tf.Tensor, rate: float, seed: tf.Tensor, index: int, training: bool | None, part: int = 0
 ) -> tf.Tensor:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from official.modeling import tf_utils
 
 from tfr_listbert.encoders.block import INITIALIZER_DEVIATION, LAYER_NORM_EPSILON, Block, Layout
-from tfr_listbert.encoders.dropout import drop
+from tfr_listbert.encoders.dropout import drop, resolve_seed
 from tfr_listbert.encoders.kernels import normalize
 from tfr_listbert.encoders.match_marks import LetterOverlap, mark_matches
 from tfr_listbert.encoders.shapes import RobertaShape
@@ -118,7 +118,7 @@ class RobertaEncoder(tf.keras.layers.Layer):
         Returns:
             [N, T, H]; [N, K, H] for places; float32, or the policy's compute type.
         """
-        seed = self._require_seed(seed, training)
+        seed = resolve_seed(seed, training)
         chosen = () if places is None else (places,)
         vectors = self._trace(1, bool(training), False, len(chosen), few_rows)([tokens], seed, *chosen)
         return tf.reshape(vectors, [*tf.unstack(tf.shape((tokens, *chosen)[-1])), self.shape.width])
@@ -141,12 +141,7 @@ class RobertaEncoder(tf.keras.layers.Layer):
             few_rows: as of `call`.
         """
         trace = self._trace(len(tokens), bool(training), True, 0, few_rows)
-        return trace(list(tokens), self._require_seed(seed, training))
-
-    def _require_seed(self, seed: tf.Tensor | None, training: bool | None) -> tf.Tensor:
-        if training and seed is None:
-            raise ValueError("Training needs `seed` [2] int32, from which dropout masks are drawn.")
-        return tf.zeros([2], tf.int32) if seed is None else seed
+        return trace(list(tokens), resolve_seed(seed, training))
 
     def _build_trace(
         self, widths: int, training: bool, first_token_only: bool, places: int, few_rows: bool

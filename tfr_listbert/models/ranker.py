@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_ranking as tfr
 
 from tfr_listbert.encoders.block import INITIALIZER_DEVIATION
-from tfr_listbert.encoders.dropout import drop
+from tfr_listbert.encoders.dropout import drop, resolve_seed
 from tfr_listbert.models.row_encoder import encode_padded, encode_rows, fold_head_seed
 
 LARGEST_DEVIATION = 10.0
@@ -94,7 +94,7 @@ class RowScorer(tf.keras.layers.Layer):
         Returns:
             [N] float32.
         """
-        seed = tf.zeros([2], tf.int32) if seed is None else seed
+        seed = resolve_seed(seed, training)
         vectors = tf.cast(self._encode(tokens, seed, training), tf.float32)  # [N, H]
         head_seed = fold_head_seed(self.encoder, self._widths, seed)
         return self._score_vectors(drop(vectors, self._dropout_rate, head_seed, 0, training), features)

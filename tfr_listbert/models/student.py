@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfr_listbert.encoders.dropout import drop
+from tfr_listbert.encoders.dropout import drop, resolve_seed
 from tfr_listbert.models.row_encoder import encode_padded, encode_rows, fold_head_seed
 
 
@@ -59,7 +59,7 @@ class Tower(tf.keras.layers.Layer):
             seed: [2] int32, from which dropout masks are drawn; needed in training.
             training: whether to drop.
         """
-        seed = tf.zeros([2], tf.int32) if seed is None else seed
+        seed = resolve_seed(seed, training)
         if not self._widths:
             return self._encode_padded(tokens.to_tensor(self.encoder.pad_id), seed, training, few_rows=False)
         rest = (self._widths, seed, training, self._max_tokens, self._pooling)
@@ -115,7 +115,7 @@ class TwoTowers(tf.keras.layers.Layer):
             seed: [2] int32, from which dropout masks are drawn; needed in training.
             training: whether to drop.
         """
-        seed = tf.zeros([2], tf.int32) if seed is None else seed
+        seed = resolve_seed(seed, training)
         queries = self.query_tower(query_tokens, seed=tf.random.fold_in(seed, 1), training=training)  # [B, V]
         documents = self.document_tower(tokens, seed=tf.random.fold_in(seed, 0), training=training)  # [N, V]
         return tf.reduce_sum(tf.gather(queries, list_of_row) * documents, axis=1)
