@@ -11,17 +11,22 @@ from tfr_listbert.evaluation.luck import (
     combine_luck,
     estimate_luck,
     paired_run_interval,
-    paired_run_test,
     paired_run_tests,
 )
 from tfr_listbert.evaluation.significance import paired_randomization_test
 
 
+def find_p(a, b, luck, resamples, seed):
+    """Returns the p-value of one pair alone."""
+    (p,) = paired_run_tests([(a, b)], [luck], resamples, seed)
+    return p
+
+
 def test_without_a_part_of_queries_it_is_welchs_t_test():
     runs = [[0.50, 0.53, 0.52], [0.58, 0.56, 0.57]]
-    luck = combine_luck(*estimate_luck(runs), (3, 3))
+    luck = combine_luck(*estimate_luck(runs)[0], (3, 3))
     queries = 20_000  # so many that flips of a constant add nothing
-    p = paired_run_test(np.full(queries, np.mean(runs[0])), np.full(queries, np.mean(runs[1])), luck, 4000, 1)
+    p = find_p(np.full(queries, np.mean(runs[0])), np.full(queries, np.mean(runs[1])), luck, 4000, 1)
     expected = scipy.stats.ttest_ind(*runs, equal_var=False).pvalue
     assert abs(p - expected) < 5 * np.sqrt(expected / 4000)
 
@@ -41,7 +46,7 @@ def test_the_interval_of_a_difference_has_both_parts():
 
 def test_without_luck_it_is_the_randomization_test():
     a, b = np.random.default_rng(1).random([2, 50])
-    assert paired_run_test(a, b, Luck(), 500, 3) == paired_randomization_test(a, b, 500, 3)
+    assert find_p(a, b, Luck(), 500, 3) == paired_randomization_test(a, b, 500, 3)
 
 
 def test_pairs_that_are_tested_together_have_the_p_values_that_they_have_alone():
@@ -51,7 +56,7 @@ def test_pairs_that_are_tested_together_have_the_p_values_that_they_have_alone()
     pairs = [(values[0], values[1]), (values[1], values[2]), (values[2], values[3]), (values[0], values[0])]
     lucks = [Luck((Share(0, 0.01**2, 4),)), Luck(), Luck((Share(0, 1e-3**2, 4),)), Luck((Share(0, 0.01**2, 4),))]
     together = paired_run_tests(pairs, lucks, 20_000, 3)
-    alone = [paired_run_test(*pair, luck, 20_000, 3) for pair, luck in zip(pairs, lucks, strict=True)]
+    alone = [find_p(*pair, luck, 20_000, 3) for pair, luck in zip(pairs, lucks, strict=True)]
     np.testing.assert_allclose(together, alone, atol=0.02)
     assert together[2] == alone[2] == 0.25 and together[3] == 1.0
 
@@ -60,7 +65,7 @@ def test_pairs_that_are_tested_together_have_the_p_values_that_they_have_alone()
 def test_other_runs_make_nothing_surer(queries):
     luck = Luck((Share(0, 1e-8, 4),))
     a, b = np.full(queries, 0.6), np.full(queries, 0.5)
-    assert paired_run_test(a, b, luck, 4000, 1) == paired_randomization_test(a, b, 4000, 1) == 2 / 2**queries
+    assert find_p(a, b, luck, 4000, 1) == paired_randomization_test(a, b, 4000, 1) == 2 / 2**queries
 
 
 def test_the_pooled_luck_is_the_error_of_an_analysis_of_variance():
@@ -68,12 +73,12 @@ def test_the_pooled_luck_is_the_error_of_an_analysis_of_variance():
     means = runs.mean(axis=1)
     f_value = scipy.stats.f_oneway(*runs).statistic
     expected = np.sqrt(4 * means.var(ddof=1) / f_value)
-    assert {round(luck.deviation, 12) for luck in estimate_luck(runs)} == {round(expected, 12)}
+    assert {round(luck.deviation, 12) for luck in estimate_luck(runs)[0]} == {round(expected, 12)}
 
 
 def test_degrees_of_a_pool_by_hand():
     # Squares 0.02, 0.02, 0.045 of 1 degree each: 0.085² / (0.02² + 0.02² + 0.045²) degrees.
-    first, second, third = estimate_luck([[0.1, 0.3], [0.5, 0.7], [0.1, 0.4]])
+    first, second, third = estimate_luck([[0.1, 0.3], [0.5, 0.7], [0.1, 0.4]])[0]
     degrees = pytest.approx(0.007225 / 0.002825)
     assert first == second == third and first.deviation**2 == pytest.approx(0.085 / 3) and first.degrees == degrees
     # The difference of two of them over 2 runs each: the same estimate, so no degrees more.
@@ -83,7 +88,7 @@ def test_degrees_of_a_pool_by_hand():
 
 def test_a_loss_that_seems_to_vary_more_has_its_own_luck_and_a_part_in_that_of_others():
     # Squares 0.02, 0.02, 0.18 of 1 degree each: pooled variance 0.22/3, that of the third more than twice that.
-    first, second, third = estimate_luck([[0.1, 0.3], [0.5, 0.7], [0.1, 0.7]])
+    first, second, third = estimate_luck([[0.1, 0.3], [0.5, 0.7], [0.1, 0.7]])[0]
     assert first == second and first.deviation**2 == pytest.approx(0.22 / 3)
     assert third.deviation**2 == pytest.approx(0.18) and third.degrees == pytest.approx(1)
     # With the third: 0.01/3 + 0.01/3 + (0.09 + 0.18/6), over 1 degree each.
@@ -95,7 +100,7 @@ def test_a_loss_that_seems_to_vary_more_has_its_own_luck_and_a_part_in_that_of_o
 
 def test_a_clear_outlier_has_no_part_in_the_luck_of_others():
     calm = [[0.5, 0.5001, 0.5002], [0.6, 0.6001, 0.6002], [0.7, 0.7001, 0.7002]]
-    lucks = estimate_luck([*calm, [0.1, 0.9, 0.5]])
+    lucks = estimate_luck([*calm, [0.1, 0.9, 0.5]])[0]
     assert {share.loss for luck in lucks[:3] for share in luck.shares} == {0, 1, 2}
     assert [share.loss for share in lucks[3].shares] == [3]
 
@@ -111,7 +116,7 @@ def test_luck_of_its_own_is_combined_as_welch_does():
 
 
 def test_what_is_not_trained_and_what_ran_once_have_no_luck_of_their_own():
-    assert estimate_luck([[0.4], [0.6], []]) == [Luck(), Luck(), Luck()]
+    assert estimate_luck([[0.4], [0.6], []]) == ([Luck(), Luck(), Luck()], Luck())
     luck = combine_luck(Luck((Share(0, 0.01, 4),)), Luck(), (4, 0))
     assert (luck.deviation, luck.degrees) == (pytest.approx(0.05), pytest.approx(4))
     assert combine_luck(Luck(), Luck(), (0, 0)) == Luck()

@@ -62,8 +62,8 @@ of three seeds, it tells 76 % apart, the F test alone 96 %, Welch's test 64 %; a
 """
 
 
-def estimate_luck(losses: Sequence[Sequence[float]]) -> list[Luck]:
-    """Returns the luck of a run of each loss: pooled over all losses, but for those that seem to vary more.
+def estimate_luck(losses: Sequence[Sequence[float]]) -> tuple[list[Luck], Luck]:
+    """Returns the luck of a run of each loss, and that which they share, pooled over all that do not vary clearly more.
 
     Few seeds tell little of one loss, so all share the error mean square of a one-way analysis of variance. A loss that
     varies clearly more than the others together (F test, Bonferroni; the worst first) has no part in it, lest it hide
@@ -73,28 +73,23 @@ def estimate_luck(losses: Sequence[Sequence[float]]) -> list[Luck]:
     Args:
         losses: for each loss the mean metric of each of its runs; none for what is not trained.
 
-    >>> [(round(luck.deviation, 3), round(luck.degrees, 3)) for luck in estimate_luck([[0.1, 0.3], [0.5, 0.7], []])]
-    [(0.141, 2.0), (0.141, 2.0), (0.0, 0.0)]
+    >>> lucks, shared = estimate_luck([[0.1, 0.3], [0.5, 0.7], []])
+    >>> [(round(luck.deviation, 3), round(luck.degrees, 3)) for luck in [*lucks, shared]]
+    [(0.141, 2.0), (0.141, 2.0), (0.0, 0.0), (0.141, 2.0)]
     """
     squares, degrees = _sum_squares(losses)
-    shared = share_luck(losses)
-    pooled = {share.loss for share in shared.shares}
+    pooled = set(squares)
+    while outlier := _find_outlier(squares, degrees, pooled):
+        pooled -= outlier
+    shared = _pool(squares, degrees, pooled)
     own = {place: _pool(squares, degrees, {place}) for place in squares}
     alone = {
         place
         for place, luck in own.items()
         if place not in pooled or luck.deviation**2 > _OWN_FROM * shared.deviation**2
     }
-    return [Luck() if not len(runs) else own[place] if place in alone else shared for place, runs in enumerate(losses)]
-
-
-def share_luck(losses: Sequence[Sequence[float]]) -> Luck:
-    """Returns the luck of a run that all losses share but those that vary clearly more, as `estimate_luck` pools it."""
-    squares, degrees = _sum_squares(losses)
-    pooled = set(squares)
-    while outlier := _find_outlier(squares, degrees, pooled):
-        pooled -= outlier
-    return _pool(squares, degrees, pooled)
+    lucks = [Luck() if not len(runs) else own[place] if place in alone else shared for place, runs in enumerate(losses)]
+    return lucks, shared
 
 
 def _sum_squares(losses: Sequence[Sequence[float]]) -> tuple[dict[int, float], dict[int, int]]:
@@ -138,39 +133,26 @@ def combine_luck(a: Luck, b: Luck, runs: tuple[int, int]) -> Luck:
     return Luck(tuple(shares.values()))
 
 
-def paired_run_test(a: np.ndarray, b: np.ndarray, luck: Luck, resamples: int, seed: int) -> float:
-    """Returns the two-sided p-value of the mean of `a` differing from that of `b`, for other queries and other runs.
-
-    Flips of sign, as in `paired_randomization_test`, tell how much the mean moves with the queries; but all queries of
-    a run share its luck, and no flip moves that. So each flip also draws luck: its deviation times Student's t of its
-    degrees. What runs do to single queries is in both, in the flips and in the spread of the runs' means, so the test
-    is careful: it tells equal losses apart less often than its level allows, and misses differences that a test with
-    every run's values of every query would see. Two limits are known tests: where queries
-    add nothing, two losses are told apart as by Welch's t test of their runs, if neither has a spread of its own;
-    without luck it is the randomization test, and says nothing of other runs. In between it is an approximation, whose
-    rate of false differences simulations bound, not a proof. It is never surer than without luck, as it would be of few
-    queries, whose flips often equal what was observed.
-
-    Args:
-        a: metric of each query, mean over the runs of one loss.
-        b: of the same queries in the same order, the other.
-        luck: of the difference of the means, as `combine_luck` gives it.
-        resamples: flips to draw, >= 1.
-        seed: decides flips and luck.
-    """
-    return paired_run_tests([(a, b)], [luck], resamples, seed)[0]
-
-
 def paired_run_tests(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]], lucks: Sequence[Luck], resamples: int, seed: int
 ) -> list[float]:
-    """Returns the p-value of `paired_run_test` of each pair, all with the same flips.
+    """Returns of each pair the two-sided p-value of its means differing, for other queries and other runs.
 
-    Drawn for each pair anew, the flips of 190 pairs take ten times as long.
+    Flips of sign, as in `paired_randomization_test`, tell how much a mean moves with the queries; but all queries of a
+    run share its luck, and no flip moves that. So each flip also draws luck: its deviation times Student's t of its
+    degrees. What runs do to single queries is in both, in the flips and in the spread of the runs' means, so the test
+    is careful: it tells equal losses apart less often than its level allows, and misses differences that a test with
+    every run's values of every query would see. Two limits are known tests: where queries add nothing, two losses are
+    told apart as by Welch's t test of their runs, if neither has a spread of its own; without luck it is the
+    randomization test, and says nothing of other runs. In between it is an approximation, whose rate of false
+    differences simulations bound, not a proof. It is never surer than without luck, as it would be of few queries,
+    whose flips often equal what was observed.
+
+    All pairs have the same flips: drawn for each pair anew, those of 190 pairs take ten times as long.
 
     Args:
-        pairs: two metrics of each query, of the same queries in all pairs.
-        lucks: of the difference of the means, pair by pair.
+        pairs: two metrics of each query, each the mean over the runs of one loss, of the same queries in all pairs.
+        lucks: of the difference of the means, pair by pair, as `combine_luck` gives it.
         resamples: flips to draw, >= 1.
         seed: decides flips and luck.
     """
@@ -196,8 +178,8 @@ def paired_run_tests(
 def paired_run_interval(a: np.ndarray, b: np.ndarray, luck: Luck, resamples: int, seed: int) -> tuple[float, float]:
     """Returns the 95 % interval of the mean of `a` less that of `b`, for other queries and other runs.
 
-    Each resample of the queries also draws luck, as in `paired_run_test`. It is an interval of this pair alone: nothing
-    corrects it for the number of pairs.
+    Each resample of the queries also draws luck, as in `paired_run_tests`. It is an interval of this pair alone:
+    nothing corrects it for the number of pairs.
 
     Args:
         a: metric of each query, mean over the runs of one loss.

@@ -12,7 +12,7 @@ from tfr_listbert.evaluation.comparison.compare import compare_losses
 from tfr_listbert.evaluation.comparison.plan import DECIDED_OF_RUNS
 from tfr_listbert.evaluation.comparison.results import Results, System
 from tfr_listbert.evaluation.intervals import bootstrap_interval, format_interval
-from tfr_listbert.evaluation.luck import Luck, combine_luck, estimate_luck, paired_run_test
+from tfr_listbert.evaluation.luck import Luck, combine_luck, estimate_luck, paired_run_tests
 from tfr_listbert.evaluation.significance import holm, paired_randomization_test
 from tfr_listbert.evaluation.slices import slice_lists
 from tfr_listbert.training.rankers import adopt_initial
@@ -101,14 +101,14 @@ def _describe_gains(
     seed: int,
 ) -> list[str]:
     trained = {name: runs[name] for name in (FROM_PRETRAINED, FROM_RANDOM) if name in runs}
-    luck = dict(zip(trained, estimate_luck(list(trained.values())), strict=True))
+    luck = dict(zip(trained, estimate_luck(list(trained.values()))[0], strict=True))
     p_values = []
     for pair in pairs:
         first, second = (values[name] for name in pair)
         counts = tuple(len(trained.get(name, ())) for name in pair)
         of_runs = combine_luck(*(luck.get(name, Luck()) for name in pair), counts)
         p = paired_randomization_test(first, second, resamples, seed)
-        p_values.append((p, paired_run_test(first, second, of_runs, resamples, seed)))
+        p_values.append((p, *paired_run_tests([(first, second)], [of_runs], resamples, seed)))
     corrected = zip(*map(holm, zip(*p_values, strict=True)), strict=True)
     lines = []
     for pair, (p, p_of_runs) in zip(pairs, corrected, strict=True):

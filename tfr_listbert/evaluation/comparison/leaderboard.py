@@ -11,14 +11,7 @@ import numpy as np
 from tfr_listbert.config import RANDOM
 from tfr_listbert.evaluation.comparison.results import System
 from tfr_listbert.evaluation.intervals import bootstrap_interval
-from tfr_listbert.evaluation.luck import (
-    Luck,
-    combine_luck,
-    estimate_luck,
-    paired_run_interval,
-    paired_run_tests,
-    share_luck,
-)
+from tfr_listbert.evaluation.luck import Luck, combine_luck, estimate_luck, paired_run_interval, paired_run_tests
 from tfr_listbert.evaluation.significance import LEVEL, compact_letters, holm
 
 _TIE = 1e-9  # metrics of the same ranking may differ by rounding
@@ -102,7 +95,7 @@ def rank_systems(systems: Sequence[System], metric: str, resamples: int, seed: i
     )
     values = [system.mean_per_list(metric) for system in ranked]
     runs = [[float(run.per_list[metric].mean()) for run in system.finished if run.outcomes] for system in ranked]
-    luck, pooled = estimate_luck(runs), share_luck(runs)
+    luck, pooled = estimate_luck(runs)
     counts = [len(own) for own in runs]
     p_values, is_bound = _test_pairs(values, counts, luck, resamples, seed)
     letters = compact_letters(p_values <= LEVEL)
