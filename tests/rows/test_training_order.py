@@ -72,5 +72,5 @@ def test_exactly_one_budget_is_set():
     assert TrainConfig(batch_lists=None, batch_tokens=64).batch_text == "at most 64 tokens"
     assert TrainConfig().batch_text == "16 lists"
     for both in ({"batch_tokens": 64}, {"batch_lists": None}):
-        with pytest.raises(InputError, match="train.batch_tokens` must be one null"):
+        with pytest.raises(InputError, match="train.batch_tokens` must be one number and one null: set the other"):
             TrainConfig(**both)

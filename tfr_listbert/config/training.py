@@ -98,9 +98,8 @@ class TrainConfig:
             value = getattr(self, name)
             require(value is None or value >= 1, f"train.{name}", "must be >= 1", value)
         both = (self.batch_lists, self.batch_tokens)
-        require(
-            None in both and both != (None, None), "train.batch_lists, train.batch_tokens", "must be one null", both
-        )
+        rule = "must be one number and one null: set the other to null"
+        require(None in both and both != (None, None), "train.batch_lists, train.batch_tokens", rule, both)
         require(self.learning_rate > 0, "train.learning_rate", "must be > 0", self.learning_rate)
         require(0 <= self.warmup_rate < 1, "train.warmup_rate", "must be >= 0 and < 1", self.warmup_rate)
         require(self.weight_decay >= 0, "train.weight_decay", "must be >= 0", self.weight_decay)
