@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfr_listbert.config import PretrainConfig
 from tfr_listbert.text.byte_bpe import ByteBPE
-from tfr_listbert.text.masking import MaskRates, TokenMasker
+from tfr_listbert.text.masking import TokenMasker
 from tfr_listbert.text.tokenizer import train_tokenizer
 
 BOS, PAD, EOS, UNK, MASK = 0, 1, 2, 3, 49
 SEED = (7, 11)
 
 
-def build_masker(rates=MaskRates(), starts=(), whole_word=False):  # noqa: B008
+def build_masker(starts=(), **settings):
     """A masker for 50 ids, of which `starts` begin a word."""
     tokenizer = types.SimpleNamespace(
         bos_id=BOS,
@@ -25,7 +26,7 @@ def build_masker(rates=MaskRates(), starts=(), whole_word=False):  # noqa: B008
         vocabulary_size=50,
         list_pieces=lambda: [" a" if index in starts else "a" for index in range(50)],
     )
-    return TokenMasker(tokenizer, rates, whole_word)
+    return TokenMasker(tokenizer, PretrainConfig(**settings))
 
 
 def mask(masker, tokens, seed=SEED):
@@ -45,9 +46,8 @@ def tokens():
 
 def test_special_tokens_are_never_chosen_and_never_shown_in_place_of_others(tokens):
     for whole_word in (False, True):
-        shown, is_chosen = mask(
-            build_masker(MaskRates(mask_rate=0.9, random_rate=1.0), range(4, 49, 3), whole_word), tokens
-        )
+        rates = {"mask_rate": 0.9, "random_rate": 1.0, "kept_rate": 0.0}
+        shown, is_chosen = mask(build_masker(range(4, 49, 3), whole_word=whole_word, **rates), tokens)
         assert not is_chosen[tokens < 4].any()
         np.testing.assert_array_equal(shown[~is_chosen], tokens[~is_chosen])
         assert shown[is_chosen].min() == 4 and shown[is_chosen].max() == 48
@@ -55,7 +55,8 @@ def test_special_tokens_are_never_chosen_and_never_shown_in_place_of_others(toke
 
 @pytest.mark.parametrize("whole_word", [False, True])
 def test_tokens_are_chosen_and_replaced_at_the_rates(tokens, whole_word):
-    shown, is_chosen = mask(build_masker(MaskRates(0.15, 0.1, 0.1), range(4, 49, 3), whole_word), tokens)
+    rates = {"mask_rate": 0.15, "random_rate": 0.1, "kept_rate": 0.1}
+    shown, is_chosen = mask(build_masker(range(4, 49, 3), whole_word=whole_word, **rates), tokens)
     chosen = is_chosen.sum()  # about 15,000 of 100,000
     # beyond four standard deviations, wider where words of three tokens on average are chosen together
     assert abs(chosen / (tokens > 3).sum() - 0.15) < (0.012 if whole_word else 0.0045)

@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import tensorflow as tf
 
-
-@dataclasses.dataclass(frozen=True)
-class MaskRates:
-    """How often tokens are masked, and how; the defaults are those of BERT and RoBERTa.
-
-    Attributes:
-        mask_rate: fraction of the tokens that are to predict.
-        random_rate: fraction of these that are shown as another token.
-        kept_rate: fraction of these that are shown as they are; all others are shown as `<mask>`.
-    """
-
-    mask_rate: float = 0.15
-    random_rate: float = 0.1
-    kept_rate: float = 0.1
+from tfr_listbert.config import PretrainConfig
 
 
 class TokenMasker(tf.Module):
@@ -32,16 +17,16 @@ class TokenMasker(tf.Module):
     without spaces is one word, masked as a whole or not at all.
     """
 
-    def __init__(self, tokenizer: tf.Module, rates: MaskRates = MaskRates(), whole_word: bool = False):  # noqa: B008
-        """Builds the masker for the ids of `tokenizer`, as `read_tokenizer` gives it."""
+    def __init__(self, tokenizer: tf.Module, settings: PretrainConfig = PretrainConfig()):  # noqa: B008
+        """Builds the masker for the ids of `tokenizer`, as `read_tokenizer` gives it, with the rates of `settings`."""
         super().__init__(name="token_masker")
-        self._rates = rates
+        self._settings = settings
         self._mask_id = tokenizer.mask_id
         special = {tokenizer.bos_id, tokenizer.pad_id, tokenizer.eos_id, tokenizer.unk_id, tokenizer.mask_id}
         self._is_special = tf.constant([index in special for index in range(tokenizer.vocabulary_size)])
         self._ordinary = tf.where(~self._is_special)[:, 0]
         self._starts_word = None
-        if whole_word:
+        if settings.whole_word:
             self._starts_word = tf.constant([piece.startswith(" ") for piece in tokenizer.list_pieces()])
 
     def mask(self, tokens: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -57,8 +42,8 @@ class TokenMasker(tf.Module):
         is_chosen = self._choose(tokens, seed)
         kind = self._draw(tokens, seed, 1)
         shown = tf.fill(tf.shape(tokens), self._mask_id)
-        shown = tf.where(kind < self._rates.random_rate + self._rates.kept_rate, tokens, shown)
-        shown = tf.where(kind < self._rates.random_rate, self._draw_tokens(tokens, seed), shown)
+        shown = tf.where(kind < self._settings.random_rate + self._settings.kept_rate, tokens, shown)
+        shown = tf.where(kind < self._settings.random_rate, self._draw_tokens(tokens, seed), shown)
         return tf.where(is_chosen, shown, tokens), is_chosen
 
     def _choose(self, tokens: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -73,7 +58,7 @@ class TokenMasker(tf.Module):
             leads = is_ordinary & (word != before)
         words = tf.math.count_nonzero(leads, axis=1, dtype=tf.float32)  # [N]
         rounding = tf.random.stateless_uniform(tf.shape(words), tf.random.fold_in(seed, 3), alg="philox")
-        count = tf.cast(self._rates.mask_rate * words + rounding, tf.int32)
+        count = tf.cast(self._settings.mask_rate * words + rounding, tf.int32)
         ordered = tf.sort(tf.where(leads, draws, 2.0), axis=1)
         ordered = tf.pad(ordered, [[0, 0], [1, 0]], constant_values=-1.0)
         return is_ordinary & (draws <= tf.gather(ordered, count, batch_dims=1)[:, tf.newaxis])

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import tensorflow as tf
 
-
-class Field(Protocol):
-    """How one text field enters the document's tokens; see `config.FieldConfig`."""
-
-    name: str
-    tokens: int
-    template: str
+from tfr_listbert.config import FieldConfig
 
 
 class RowPacker(tf.Module):
@@ -27,7 +20,7 @@ class RowPacker(tf.Module):
     than that on average, white space and what normalization drops included, or one word fills it all.
     """
 
-    def __init__(self, tokenizer: tf.Module, query_tokens: int, fields: Sequence[Field]):
+    def __init__(self, tokenizer: tf.Module, query_tokens: int, fields: Sequence[FieldConfig]):
         """Builds the packer.
 
         Args:

@@ -20,7 +20,7 @@ from tfr_listbert.rows.corpus_batches import Mask, StepPlan, build_held_out_data
 from tfr_listbert.rows.corpus_store import read_rows, write_rows
 from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
 from tfr_listbert.schema import InputError
-from tfr_listbert.text.masking import MaskRates, TokenMasker
+from tfr_listbert.text.masking import TokenMasker
 from tfr_listbert.training.checkpoints import Progress, holds_object, restore_objects
 from tfr_listbert.training.contents import describe_start, digest_lists
 from tfr_listbert.training.devices import build_strategy, is_chief, set_precision, share_steps, wait_for_chief
@@ -56,7 +56,7 @@ def pretrain_encoder(config: Config) -> None:
     tokenizer = read_configured_tokenizer(config)
     with strategy.scope():
         network = build_masked_lm(config, tokenizer)
-    masker = _build_masker(config, tokenizer)
+    masker = TokenMasker(tokenizer, config.pretrain)
     wait_for_chief(config.train.run, strategy)
     contents = {"data.lists": digest_lists(config.data.lists), **describe_start(config)}
     run = open_folder(config, FIXED_SECTIONS, contents, lambda run: _prepare_corpus(config, tokenizer, masker, run))
@@ -151,12 +151,6 @@ def build_masked_lm(config: Config, tokenizer: tf.Module) -> MaskedLM:
     if initial is not None and holds_object(initial, "best", "mlm_head"):
         restore_objects(initial, "best", mlm_head=mlm_head)
     return MaskedLM(encoder, mlm_head)
-
-
-def _build_masker(config: Config, tokenizer: tf.Module) -> TokenMasker:
-    settings = config.pretrain
-    rates = MaskRates(settings.mask_rate, settings.random_rate, settings.kept_rate)
-    return TokenMasker(tokenizer, rates, settings.whole_word)
 
 
 def build_step_masks(masker: TokenMasker, run_seed: int) -> Mask:
