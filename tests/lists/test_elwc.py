@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.lists.elwc import ShardWriter, build_elwc, list_shards, parse_lists, read_lists, write_shards
-from tfr_listbert.rows.dataset import count_lists
 from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.schema import PADDING_LABEL, Document, InputError, RankedList
 
@@ -130,7 +129,6 @@ def test_a_cut_shard_is_noticed(tmp_path):
     for read in (
         lambda: list(read_lists(tmp_path, "train")),
         lambda: index_lists(list_shards(tmp_path, "train")),
-        lambda: count_lists(tmp_path, "train"),
     ):
         with pytest.raises(InputError, match="damaged or cut short"):
             read()

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfr_listbert.lists.elwc import list_shards, parse_lists
 from tfr_listbert.rows.list_index import ListIndex
 from tfr_listbert.rows.training_order import StepDeal
-from tfr_listbert.schema import DOCUMENT_ID, IS_JUDGED, LABEL, QUERY, QUERY_ID, TEACHER_SCORE, WEIGHT, InputError
+from tfr_listbert.schema import DOCUMENT_ID, IS_JUDGED, LABEL, QUERY, QUERY_ID, TEACHER_SCORE, WEIGHT
 from tfr_listbert.text.packing import RowPacker
 
 READ_AHEAD = 4
@@ -94,19 +94,6 @@ class RowBatcher:
         if not self.has_teacher:
             return {}
         return {"teacher_scores": lists[TEACHER_SCORE], "is_judged": lists[IS_JUDGED] > 0}
-
-
-def count_lists(lists: str, split: str) -> int:
-    """Returns the number of lists in a split.
-
-    Raises:
-        InputError: as `list_shards`, and if a shard is cut or damaged.
-    """
-    records = tf.data.TFRecordDataset(list_shards(lists, split)).batch(1024)
-    try:
-        return int(records.reduce(tf.constant(0, tf.int64), lambda total, batch: total + tf.size(batch, tf.int64)))
-    except tf.errors.DataLossError:
-        raise InputError(f"A shard of {split} in {lists} is damaged or cut short; run prepare_data again.") from None
 
 
 def build_dataset(lists: str, split: str, batcher: RowBatcher, batch_lists: int) -> tf.data.Dataset:

@@ -12,7 +12,7 @@ from typing import Any
 from tfr_listbert.config import Config
 from tfr_listbert.folders import replace_file
 from tfr_listbert.lists.elwc import list_shards
-from tfr_listbert.rows.dataset import count_lists
+from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.schema import InputError
 from tfr_listbert.training.contents import digest_files
 from tfr_listbert.training.run_folder import compute_version
@@ -27,14 +27,14 @@ def build_manifest(config: Config) -> dict[str, Any]:
     """Returns what decides the scores in `teacher.scores`: the lists, the teacher, how they are widened and sharded.
 
     Raises:
-        InputError: if lists or teacher are missing, or the student whose nearest are added.
+        InputError: if lists or teacher are missing or damaged, or the student whose nearest are added.
     """
-    settings = config.teacher
+    settings, shards = config.teacher, list_shards(config.data.lists, SPLIT)
     is_widened = settings.bm25_neighbours or settings.student_neighbours
     return {
-        "lists": digest_files(list_shards(config.data.lists, SPLIT)),
+        "lists": digest_files(shards),
         "teacher": compute_version(settings.run, settings.checkpoint),
-        "shards": math.ceil(count_lists(config.data.lists, SPLIT) / settings.shard_lists),
+        "shards": math.ceil(len(index_lists(shards)) / settings.shard_lists),
         "shard_lists": settings.shard_lists,
         "bm25_neighbours": settings.bm25_neighbours,
         "student_neighbours": settings.student_neighbours,
