@@ -206,7 +206,7 @@ def test_an_order_that_storing_changes_is_not_exported(served_config, model, lis
     student._table = VectorTable(read_vectors(served_config.export.vectors).read_ids(), -vectors)
     worst = max(lists, key=lambda one: np.ptp(score_afresh(model, one)))  # turned round, its ends change places
     with pytest.raises(InputError, match=f"whose scores are .* apart .*, most for the query '{worst.query}'"):
-        check_stored_order(served_config, student)
+        check_stored_order(served_config, student, lists)
 
 
 def test_vectors_of_another_student_are_not_exported(served_config, replace, tmp_path):

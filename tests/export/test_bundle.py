@@ -125,9 +125,9 @@ def test_a_second_export_does_not_begin_while_one_runs(run_config, tmp_path):
 def test_a_second_version_is_stable_only_if_it_is_good_enough(
     run_config, tmp_path, monkeypatch, capsys, is_good, stable
 ):
-    def write(config, ranker, folder, builder):
+    def write(config, ranker, folder, builder, lists):
         (folder / "assets.extra").mkdir(parents=True)
-        return bundle.Bundle(frozenset(), ("serving_default",), 0.0, {1: 0.01, 1000: 1.0}, 100), []
+        return bundle.Bundle(frozenset(), ("serving_default",), 0.0, {1: 0.01, 1000: 1.0}, 100), [], []
 
     decisions = iter([Decision(True, "It is the first version."), Decision(is_good, "It was compared.")])
     monkeypatch.setattr(bundle, "_write_with_options", write)

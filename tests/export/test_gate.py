@@ -17,10 +17,10 @@ def decide(run_config, tmp_path, monkeypatch):
     """Decides about a version `new` whose NDCG on the 20 test lists is given, against `old`."""
 
     def call(new, old, **export):
-        values = {"new": np.array(new), "old": np.array(old)}
-        monkeypatch.setattr(gate, "_measure", lambda folder, *_: values[folder.name])
+        monkeypatch.setattr(gate, "score_with_version", lambda folder, lists: old)
+        monkeypatch.setattr(gate, "_measure", lambda scored, config: np.array(scored))
         config = dataclasses.replace(run_config, export=dataclasses.replace(run_config.export, **export))
-        return decide_stable(config, tmp_path / "new", tmp_path / "old")
+        return decide_stable(config, read_gate_lists(config), new, tmp_path / "old")
 
     return call
 
@@ -50,43 +50,43 @@ def test_force_makes_a_worse_version_stable_and_is_recorded(decide):
     assert not decide(GOOD, BAD, force=True).is_forced
 
 
-def test_first_version_is_stable(run_config, exported):
-    decision = decide_stable(run_config, exported, None)
+@pytest.fixture
+def scored(run_config, exported):
+    """The 20 test lists, and their scores by the exported version."""
+    lists = read_gate_lists(run_config)
+    return lists, score_with_version(exported, lists)
+
+
+def test_first_version_is_stable(run_config, scored):
+    decision = decide_stable(run_config, *scored, None)
     assert decision.is_stable and decision.measured.lists == 20
     low, high = decision.measured.interval
     assert 0 < low < decision.measured.mean < high < 1
 
 
-def test_version_is_as_good_as_itself(run_config, exported):
-    assert "+0.0000 against" in decide_stable(run_config, exported, exported).reason
+def test_version_is_as_good_as_itself(run_config, exported, scored):
+    assert "+0.0000 against" in decide_stable(run_config, *scored, exported).reason
 
 
-def test_version_that_cannot_be_compared_is_not_stable(run_config, exported, tmp_path):
-    assert "compared with version 7 on the same lists" in decide_stable(run_config, exported, tmp_path / "7").reason
+def test_version_that_cannot_be_compared_is_not_stable(run_config, exported, scored, tmp_path):
+    assert "compared with version 7 on the same lists" in decide_stable(run_config, *scored, tmp_path / "7").reason
     data = dataclasses.replace(run_config.data, lists=str(tmp_path))
-    decision = decide_stable(dataclasses.replace(run_config, data=data), exported, exported)
+    decision = decide_stable(dataclasses.replace(run_config, data=data), [], [], exported)
     assert not decision.is_stable and "holds no test lists" in decision.reason
     assert decision.measured is None
 
 
-def test_a_version_that_reads_what_the_lists_lack_is_not_measured_without_it(run_config, exported, monkeypatch):
+def test_a_version_that_reads_what_the_lists_lack_is_not_measured_without_it(run_config, exported, scored):
     def strip(ranked_list):
         documents = (dataclasses.replace(one, features={"price": 1.0}) for one in ranked_list.documents)
         return dataclasses.replace(ranked_list, documents=tuple(documents))
 
-    lists = list(map(strip, read_gate_lists(run_config)))
+    lists = list(map(strip, scored[0]))
     with pytest.raises(InputError, match="Version 1 reads rating, which the lists do not hold"):
         score_with_version(exported, lists)
-    monkeypatch.setattr(gate, "read_gate_lists", lambda config: lists)
-    new = exported.with_name("new")
-    monkeypatch.setattr(gate, "_measure", measure_all_but(new, gate._measure))
-    decision = decide_stable(run_config, new, exported)
+    decision = decide_stable(run_config, lists, scored[1], exported)
     assert not decision.is_stable
     assert "compared with version 1 on the same lists: Version 1 reads rating" in decision.reason
-
-
-def measure_all_but(new, measure):
-    return lambda folder, *others: np.array(GOOD) if folder == new else measure(folder, *others)
 
 
 def test_judgements_replace_the_labels_as_in_the_evaluation(run_config, tmp_path):
@@ -97,8 +97,8 @@ def test_judgements_replace_the_labels_as_in_the_evaluation(run_config, tmp_path
     assert {one.documents[0].label for one in lists if one.query == "red"} == {3.0}
 
 
-def test_the_gate_scores_a_version_as_its_checkpoint_does(run_config, exported, text_ranker):
-    lists, builder = read_gate_lists(run_config), RequestBuilder(text_ranker.fields, text_ranker.features)
-    for one, scored in zip(lists, score_with_version(exported, lists), strict=True):
+def test_the_gate_scores_a_version_as_its_checkpoint_does(scored, text_ranker):
+    builder = RequestBuilder(text_ranker.fields, text_ranker.features)
+    for one, own in zip(*scored, strict=True):
         expected = score_request(text_ranker, builder.ask("", "rank_n", [one]))[0]
-        np.testing.assert_allclose(scored.scores, expected, atol=1e-5)
+        np.testing.assert_allclose(own.scores, expected, atol=1e-5)

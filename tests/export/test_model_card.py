@@ -10,7 +10,7 @@ import pytest
 
 from serving.local.sources import ModelSource
 from tfr_listbert.config import LossConfig, LossTermConfig
-from tfr_listbert.evaluation.evaluate import evaluate_ranker
+from tfr_listbert.evaluation.evaluate import evaluate_ranker, read_results
 from tfr_listbert.export.gate import Decision, Measurement
 from tfr_listbert.export.model_card import build_card, count_fitting
 from tfr_listbert.export.requests import RequestBuilder
@@ -25,7 +25,7 @@ def build(run_config, tmp_path):
     evaluate = dataclasses.replace(run_config.evaluate, output=str(tmp_path))
     config = dataclasses.replace(run_config, evaluate=evaluate)
     builder = RequestBuilder(config.data.fields, config.model.features)
-    return lambda decision: build_card(config, config, 7, builder, SECONDS, decision)
+    return lambda decision: build_card(config, config, 7, builder, SECONDS, decision, read_results(config))
 
 
 def test_candidates_that_fit_are_read_off_the_measured_line():
@@ -66,7 +66,7 @@ def test_card_of_a_cascade_names_its_teacher_its_losses_and_what_was_timed(run_c
     inputs = ("title", "brand"), ("price", "rating")
     student = specify_student(("title",), (), has_vectors=True)
     builder = RequestBuilder(*inputs, (), specify_cascade(student, *inputs))
-    card = build_card(config, run, 7, builder, SECONDS, Decision(True, "It is the first version."))
+    card = build_card(config, run, 7, builder, SECONDS, Decision(True, "It is the first version."), None)
     assert 'Loss: 1 · `margin_mse_loss` with {"min_margin": 0.5} on the scores of runs/teacher + ' in card
     assert " + 0.5 · `softmax_loss` on labels; " in card
     assert "`brand` (4 tokens); numbers none.\n- The first 12 documents are ranked anew by the ranker of " in card

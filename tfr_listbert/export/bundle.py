@@ -33,6 +33,7 @@ from tfr_listbert.export.trial import TrialAnswers, require_answers, run_trial
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests, write_warmup_file
 from tfr_listbert.folders import lock_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
+from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import InputError, RankedList
 from tfr_listbert.training.rankers import read_ranker
 from tfr_listbert.training.run_folder import describe_other_lists
@@ -84,21 +85,22 @@ def _export(config: Config, base: Path) -> None:
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
     text_ranker = build_text_model(config, ranker)
     builder = build_requests(text_ranker, read_sample(config.data.lists))
+    lists = read_gate_lists(config)
     deployment = base.with_name(f"{config.export.name}.serving")
     labels = read_labels(deployment, config.export.name)
     print(f"Writing version {version} to {base}, and trying it in a fresh process.", flush=True)
     with write_beside(base, version) as folder:
-        bundle, notes = _write_with_options(config, text_ranker, folder, builder)
+        bundle, scored, notes = _write_with_options(config, text_ranker, folder, builder, lists)
         if warning := describe_other_lists(config.train.run, config.data.lists):
             notes.append(warning)
         if config.model.type != ranker.config.model.type:
             kind = ranker.config.model.type
             notes.append(f"Beware: {config.train.run} is a {kind}, the config says {config.model.type}.")
-        notes += list_warnings(read_results(config) or {})
-        print(f"Scoring the {config.evaluate.split} lists with it, to decide about its labels.", flush=True)
-        decision = decide_stable(config, folder, base / str(labels.stable) if labels else None)
+        results = read_results(config)
+        notes += list_warnings(results or {})
+        decision = decide_stable(config, lists, scored, base / str(labels.stable) if labels else None)
         write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
-        card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, notes)
+        card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, results, notes)
         (folder / EXTRA_FOLDER / CARD_FILE).write_text(card, encoding="utf-8")
     if labels and version != labels.next:
         notes.append(
@@ -119,24 +121,28 @@ def _export(config: Config, base: Path) -> None:
 
 
 def _write_with_options(
-    config: Config, ranker: TextModel, folder: Path, builder: RequestBuilder
-) -> tuple[Bundle, list[str]]:
-    """Writes the bundle as `export.float16` and `export.onnx` say; returns it, and a line on what each changes."""
+    config: Config, ranker: TextModel, folder: Path, builder: RequestBuilder, lists: Sequence[RankedList]
+) -> tuple[Bundle, list[ScoredList], list[str]]:
+    """Writes the bundle as `export.float16` and `export.onnx` say.
+
+    Returns:
+        The bundle, its scores of the gate's lists, and a line on what each of the two options changes.
+    """
     settings = config.export
-    lists = read_gate_lists(config) if settings.float16 or settings.onnx else []
-    exact = score_in_memory(ranker, builder, lists)
+    exact = score_in_memory(ranker, builder, lists) if settings.float16 or settings.onnx else []
     if settings.float16:
         ranker.halve_weights()
-    notes = check_stored_order(config, ranker)
+    notes = check_stored_order(config, ranker, lists)
     bundle = write_bundle(ranker, folder, builder, settings.name, settings.warmup_lists)
+    print(f"Scoring the {config.evaluate.split} lists with it, to decide about its labels.", flush=True)
+    scored = score_with_version(folder, lists) if lists else []
     if settings.float16:
-        halved = score_with_version(folder, lists) if lists else []
-        notes.append(describe_difference("float16 weights", config, exact, halved))
+        notes.append(describe_difference("float16 weights", config, exact, scored))
     if settings.onnx:
         path = folder / EXTRA_FOLDER / ONNX_FILE
         write_onnx(ranker, path)
         notes.append(describe_difference(ONNX_FILE, config, exact, score_with_onnx(path, ranker, builder, lists)))
-    return bundle, notes
+    return bundle, scored, notes
 
 
 def _describe(folder: Path, bundle: Bundle, decision: Decision) -> str:

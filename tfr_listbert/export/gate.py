@@ -56,16 +56,18 @@ class Decision:
     measured: Measurement | None = None
 
 
-def decide_stable(config: Config, folder: Path, stable: Path | None) -> Decision:
-    """Compares an exported version with the current stable one on the lists of `evaluate.split`, judged as there.
+def decide_stable(
+    config: Config, lists: Sequence[RankedList], scored: Sequence[ScoredList], stable: Path | None
+) -> Decision:
+    """Compares an exported version with the current stable one.
 
     Args:
-        config: reads `data.lists`, `evaluate` and `export.force`.
-        folder: the new version.
+        config: reads `evaluate` and `export.force`; `data.lists` to name it.
+        lists: those of the gate, as `read_gate_lists` gives them.
+        scored: the same with the scores of the new version.
         stable: the current stable version, None if there is none.
     """
-    lists = read_gate_lists(config)
-    values = _measure(folder, lists, config) if lists else np.array([])
+    values = _measure(scored, config)
     measured = _summarize(values, config) if lists else None
     if stable is None:
         return Decision(True, "It is the first version.", measured=measured)
@@ -73,7 +75,7 @@ def decide_stable(config: Config, folder: Path, stable: Path | None) -> Decision
         missing = f"`data.lists` {config.data.lists} holds no {config.evaluate.split} lists"
         return _refuse(config, f"It cannot be compared with version {stable.name}: {missing}.", measured)
     try:
-        current = _measure(stable, lists, config)
+        current = _measure(score_with_version(stable, lists), config)
     except (OSError, tf.errors.OpError, InputError) as error:
         return _refuse(config, f"It cannot be compared with version {stable.name} on the same lists: {error}", measured)
     p_value = paired_randomization_test(values, current, config.evaluate.resamples, config.evaluate.seed)
@@ -114,8 +116,8 @@ def score_with_version(folder: Path, lists: Sequence[RankedList]) -> list[Scored
     return scored
 
 
-def _measure(folder: Path, lists: Sequence[RankedList], config: Config) -> np.ndarray:
-    return compute_metrics(score_with_version(folder, lists), config.evaluate.relevant_from)[GATE_METRIC]
+def _measure(scored: Sequence[ScoredList], config: Config) -> np.ndarray:
+    return compute_metrics(scored, config.evaluate.relevant_from)[GATE_METRIC]
 
 
 def _summarize(values: np.ndarray, config: Config) -> Measurement:

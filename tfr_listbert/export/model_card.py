@@ -10,7 +10,6 @@ from typing import Any
 
 from tfr_listbert.config import Config, read_config
 from tfr_listbert.cores import count_cores
-from tfr_listbert.evaluation.evaluate import read_results
 from tfr_listbert.evaluation.intervals import format_interval
 from tfr_listbert.export.gate import GATE_METRIC, Decision
 from tfr_listbert.export.requests import RequestBuilder
@@ -61,6 +60,7 @@ def build_card(
     builder: RequestBuilder,
     seconds: Mapping[int, float],
     decision: Decision,
+    results: Mapping[str, Any] | None,
     notes: Sequence[str] = (),
 ) -> str:
     """Returns the card in Markdown.
@@ -72,12 +72,14 @@ def build_card(
         builder: knows the inputs of the export, and which signature was timed.
         seconds: median seconds of one request by length of the list.
         decision: of the gate, with the metric that it measured.
+        results: of `evaluate` on the checkpoint, None where there are none.
         notes: on what optional exports change.
     """
     parts = [
         f"# {config.export.name}, version {version}\n",
         _describe_training(config, run),
         _describe_quality(config, decision),
+        _describe_results(results),
         *[f"{note}\n" for note in notes],
         _describe_latency(builder.timed_signature, seconds),
         _describe_request(config.export.name, version, builder),
@@ -157,7 +159,7 @@ def _describe_quality(config: Config, decision: Decision) -> str:
             f"\nThis file, scored on {decision.measured.lists} {config.evaluate.split} lists: {GATE_METRIC} "
             f"{decision.measured.mean:.4f} (95 % interval {format_interval(decision.measured.interval)})."
         )
-    return "\n".join([*lines, "", _describe_results(read_results(config))])
+    return "\n".join([*lines, ""])
 
 
 def _describe_results(results: Mapping[str, Any] | None) -> str:

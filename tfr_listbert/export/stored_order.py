@@ -11,7 +11,6 @@ from tfr_listbert.config import Config
 from tfr_listbert.distillation.embedding import hash_text
 from tfr_listbert.distillation.vectors import read_vectors
 from tfr_listbert.export.difference import describe_difference
-from tfr_listbert.export.gate import read_gate_lists
 from tfr_listbert.export.text_cascade import TextCascade
 from tfr_listbert.export.text_model import TextModel
 from tfr_listbert.export.text_student import TextStudent
@@ -22,14 +21,15 @@ SWAP_TOLERANCE = 1e-5
 """Documents whose scores are closer than this may change places by the rounding of float32."""
 
 
-def check_stored_order(config: Config, model: TextModel) -> list[str]:
-    """Returns a line on what storing changes in the lists of `evaluate.split`; none for a model without vectors.
+def check_stored_order(config: Config, model: TextModel, asked: Sequence[RankedList]) -> list[str]:
+    """Returns a line on what storing changes in the order of lists; none for a model without vectors.
 
     Documents are left out that are not stored, or with another text than in the lists.
 
     Args:
-        config: reads `export`, `evaluate` and `data.lists`.
+        config: reads `export` and `evaluate`.
         model: as it will be saved.
+        asked: the lists, those of `evaluate.split`.
 
     Raises:
         InputError: if weights and vectors are float32 and a list changes its order beyond SWAP_TOLERANCE.
@@ -39,7 +39,6 @@ def check_stored_order(config: Config, model: TextModel) -> list[str]:
         return []
     stored = read_vectors(config.export.vectors)
     hashes = {name: digest for name, (_, _, digest) in stored.index().items()}
-    asked = read_gate_lists(config)
     lists = [one for one in (_keep_stored(one, hashes, student.fields) for one in asked) if one.documents]
     if not lists:
         return [f"rank_ids: no document of the {config.evaluate.split} lists is stored to see what storing changes."]
