@@ -34,7 +34,7 @@ def build_batch(sizes, seed=0):
 
 def test_scores_in_lists_equal_scores_alone(row_scorer):
     batch = build_batch([5, 1, 12, 3])
-    scores = score_batch(build_ranker(row_scorer, 2), batch, SEED, training=False)
+    scores = score_batch(build_ranker(row_scorer), batch, SEED, training=False)
     alone = [
         row_scorer(batch["tokens"][row : row + 1], batch["features"][row : row + 1])[0].numpy()
         for row in range(int(batch["tokens"].nrows()))
@@ -46,7 +46,7 @@ def test_scores_in_lists_equal_scores_alone(row_scorer):
 def test_any_slots_of_a_list_may_be_empty(row_scorer):
     batch = build_batch([3])
     holes = tf.constant([[False, True, False, True, True, False]])
-    ranker = build_ranker(row_scorer, 2)
+    ranker = build_ranker(row_scorer)
     scores = score_batch(ranker, {**batch, "mask": holes}, SEED, training=False)
     np.testing.assert_allclose(scores[holes], score_batch(ranker, batch, SEED, training=False)[0], atol=1e-6)
 
@@ -66,7 +66,7 @@ def test_no_row_is_computed_for_an_empty_slot(row_scorer, monkeypatch):
 
 
 def test_lists_of_one_and_of_500_documents_score(row_scorer):
-    scores = score_batch(build_ranker(row_scorer, 2), build_batch([1, 500]), SEED, training=False)
+    scores = score_batch(build_ranker(row_scorer), build_batch([1, 500]), SEED, training=False)
     assert scores.shape == (2, 500) and np.isfinite(scores).all()
 
 
@@ -77,7 +77,7 @@ def test_a_batch_without_documents_scores(row_scorer):
 
 
 def test_dropout_follows_the_seed(row_scorer):
-    batch, ranker = build_batch([4, 4]), build_ranker(row_scorer, 2)
+    batch, ranker = build_batch([4, 4]), build_ranker(row_scorer)
     once = score_batch(ranker, batch, SEED, training=True)
     np.testing.assert_array_equal(score_batch(ranker, batch, SEED, training=True), once)
     assert np.abs(score_batch(ranker, batch, SEED + 1, training=True) - once).max() > 1e-3

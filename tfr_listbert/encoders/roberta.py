@@ -36,7 +36,6 @@ class RobertaEncoder(tf.keras.layers.Layer):
         pad_id: int = 1,
         eos_id: int = 2,
         match_marks: bool = False,
-        name: str = "encoder",
     ):
         """Makes the encoder and its weights.
 
@@ -48,9 +47,8 @@ class RobertaEncoder(tf.keras.layers.Layer):
             pad_id: id of padding; positions of real tokens start one above it, as in RoBERTa.
             eos_id: id of `</s>`, which parts query and document; read for marks only.
             match_marks: whether tokens that query and document share are marked.
-            name: name of the layer.
         """
-        super().__init__(name=name)
+        super().__init__(name="encoder")
         self.shape = shape
         self.vocabulary_size = vocabulary_size
         self.pad_id = pad_id

@@ -14,15 +14,14 @@ class MLMHead(tf.keras.layers.Layer):
     therefore an argument and not a weight of the head.
     """
 
-    def __init__(self, vocabulary_size: int, width: int, name: str = "mlm_head"):
+    def __init__(self, vocabulary_size: int, width: int):
         """Makes the head and its weights.
 
         Args:
             vocabulary_size: V, rows of the token embedding.
             width: H, size of a token's vector.
-            name: name of the layer.
         """
-        super().__init__(name=name)
+        super().__init__(name="mlm_head")
         initializer = tf.keras.initializers.TruncatedNormal(stddev=INITIALIZER_DEVIATION)
         self.dense = tf.keras.layers.Dense(width, kernel_initializer=initializer, name="dense")
         self.norm = tf.keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, dtype=tf.float32, name="norm")

@@ -72,6 +72,7 @@ class RowScorer(tf.keras.layers.Layer):
             name="head",
         )
         self.head.build((None, encoder.shape.width + 2 * feature_count))
+        self.feature_count = feature_count
         self._widths = tuple(widths)
         self._max_tokens = max_tokens
         self._dropout_rate = dropout_rate
@@ -118,7 +119,7 @@ class RowScorer(tf.keras.layers.Layer):
         return {"encoder": self.encoder, "head": self.head, "feature_statistics": self.feature_statistics}
 
 
-class _ListScorer(tfr.keras.model.Scorer):
+class _SlotScorer(tfr.keras.model.Scorer):
     """Puts the scores of rows into the slots of lists."""
 
     def __init__(self, row_scorer: RowScorer):
@@ -134,7 +135,7 @@ class _ListScorer(tfr.keras.model.Scorer):
         return tf.scatter_nd(tf.where(mask), scores, tf.shape(mask, tf.int64))
 
 
-def build_ranker(row_scorer: RowScorer, feature_count: int = 0) -> tf.keras.Model:
+def build_ranker(row_scorer: RowScorer) -> tf.keras.Model:
     """Returns a TF-Ranking scoring model over `row_scorer`.
 
     Its inputs are `tokens` [N, (T)] int32 and `features` [N, F] float32, one row for each true entry of `mask` [B, L],
@@ -142,13 +143,13 @@ def build_ranker(row_scorer: RowScorer, feature_count: int = 0) -> tf.keras.Mode
     """
     specs = {
         "tokens": tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1),
-        "features": tf.TensorSpec([None, feature_count], tf.float32),
+        "features": tf.TensorSpec([None, row_scorer.feature_count], tf.float32),
         "seed": tf.TensorSpec([None], tf.int32),
     }
     return tfr.keras.model.ModelBuilder(
         input_creator=tfr.keras.model.TypeSpecInputCreator(specs, context_feature_names=list(specs)),
         preprocessor=lambda context, example, mask: (context, example),
-        scorer=_ListScorer(row_scorer),
+        scorer=_SlotScorer(row_scorer),
         mask_feature_name="mask",
         name="ranker",
     ).build()

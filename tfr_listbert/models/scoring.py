@@ -20,12 +20,12 @@ def score_batch(network: tf.keras.Model, batch: dict[str, tf.Tensor], seed: tf.T
 
 
 class ListScorer:
-    """Scores whole datasets with a model, whose graph is traced once: keep the scorer to score again."""
+    """Scores datasets of one kind with a model, whose graph is traced once: keep the scorer to score again."""
 
     def __init__(self, network: tf.keras.Model):
         """Scores with `network`, a ranker or a student."""
         self._network = network
-        self._traces: dict[str, Callable[[dict[str, tf.Tensor]], tf.Tensor]] = {}
+        self._score: Callable[[dict[str, tf.Tensor]], tf.Tensor] | None = None
 
     def _trace(self, spec: Any) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
         @tf.function(input_signature=[spec], autograph=False)
@@ -36,10 +36,9 @@ class ListScorer:
 
     def score(self, dataset: tf.data.Dataset) -> Iterator[ScoredList]:
         """Yields each list of `dataset`, batches of `RowBatcher`, with the scores that the model gives it."""
-        spec = dataset.element_spec
-        score = self._traces.get(str(spec)) or self._traces.setdefault(str(spec), self._trace(spec))
+        self._score = self._score or self._trace(dataset.element_spec)
         for batch in dataset:
-            scores = score(batch).numpy()
+            scores = self._score(batch).numpy()
             arrays = {name: batch[name].numpy() for name in ("mask", "labels", "document_ids", "query_ids")}
             for row, mask in enumerate(arrays["mask"]):
                 yield ScoredList(

@@ -62,8 +62,8 @@ class RunCheckpoints:
         best = tf.train.Checkpoint(**model_objects)
         for checkpoint in (whole, best):
             _ = checkpoint.save_counter  # made now: in its first save it would wait for workers that do not write
-        self._newest = tf.train.CheckpointManager(whole, str(Path(run) / "checkpoints"), max_to_keep=2)
-        self._best = tf.train.CheckpointManager(best, str(Path(run) / "best"), max_to_keep=1)
+        self._newest = tf.train.CheckpointManager(whole, str(Path(run) / _FOLDERS["last"]), max_to_keep=2)
+        self._best = tf.train.CheckpointManager(best, str(Path(run) / _FOLDERS["best"]), max_to_keep=1)
 
     def save(self, step: int) -> None:
         """Writes a checkpoint to go on from at `step`."""
@@ -98,15 +98,15 @@ class RunCheckpoints:
         return False
 
 
-def holds_object(run: str | Path, which: str, name: str) -> bool:
-    """Says whether the checkpoint of a run folder, `best` or `last`, holds an object called `name`."""
-    path = tf.train.latest_checkpoint(str(Path(run) / _FOLDERS[which]))
+def holds_object(run: str | Path, name: str) -> bool:
+    """Says whether the best checkpoint of a run folder holds an object called `name`."""
+    path = tf.train.latest_checkpoint(str(Path(run) / _FOLDERS["best"]))
     return path is not None and any(key.startswith(f"{name}/") for key, _ in tf.train.list_variables(path))
 
 
 def read_progress(run: str | Path) -> Progress:
     """Returns where the newest checkpoint of a run folder is; at the start if there is none."""
-    path = tf.train.latest_checkpoint(str(Path(run) / "checkpoints"))
+    path = tf.train.latest_checkpoint(str(Path(run) / _FOLDERS["last"]))
     if path is None:
         return Progress()
     return Progress(**json.loads(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/VARIABLE_VALUE")))

@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from tfr_listbert.schema import InputError
 
+_CHIEF_SECONDS = 4 * 3600
+
 
 def set_precision(precision: str) -> None:
     """Sets the Keras policy of all layers built from here on.
@@ -70,17 +72,17 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return resolver is None or not resolver.cluster_spec().as_dict() or resolver.task_id == 0
 
 
-def wait_for_chief(run: str | Path, strategy: tf.distribute.Strategy, timeout_seconds: float = 4 * 3600.0) -> None:
+def wait_for_chief(run: str | Path, strategy: tf.distribute.Strategy) -> None:
     """Waits in all workers but the chief until the chief has made the run folder, for which it reads all texts.
 
     Raises:
         InputError: if it has not by then.
     """
-    end = time.monotonic() + timeout_seconds
+    end = time.monotonic() + _CHIEF_SECONDS
     while not is_chief(strategy) and not (Path(run) / "config.yaml").exists():
         if time.monotonic() > end:
             raise InputError(
-                f"The first worker has not made {run} within {timeout_seconds:.0f} seconds: start it, and give all "
+                f"The first worker has not made {run} within {_CHIEF_SECONDS} seconds: start it, and give all "
                 "workers the same folder."
             )
         time.sleep(0.1)

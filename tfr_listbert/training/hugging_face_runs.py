@@ -147,7 +147,7 @@ def _describe_model(config: Config, tokenizer: tf.Module) -> HuggingFaceRoberta:
 def _restore_best(run: Path, model: HuggingFaceRoberta) -> dict[str, tf.keras.layers.Layer]:
     encoder = RobertaEncoder(model.vocabulary_size, model.shape, pad_id=model.pad_id)
     restore_objects(run, "best", encoder=encoder)
-    if not holds_object(run, "best", "mlm_head"):
+    if not holds_object(run, "mlm_head"):
         return {"encoder": encoder}
     head = MLMHead(model.vocabulary_size, model.shape.width)
     restore_objects(run, "best", mlm_head=head)

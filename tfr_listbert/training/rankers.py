@@ -145,16 +145,14 @@ def build_run_ranker(config: Config, batcher: RowBatcher, profile: RowProfile) -
     Raises:
         InputError: as `build_encoder`.
     """
-    if config.model.is_student:
+    model, train = config.model, config.train
+    if model.is_student:
         towers = _build_towers(config, batcher.packer.tokenizer, profile)
         return Ranker(config, batcher, towers, StudentModel(towers))
-    features = len(config.model.features)
     encoder = build_encoder(config.encoder, batcher.packer.tokenizer, config.text.row_tokens)
-    row_scorer = RowScorer(
-        encoder, profile.widths, features, config.model.dropout_rate, config.train.max_tokens_in_memory
-    )
+    row_scorer = RowScorer(encoder, profile.widths, len(model.features), model.dropout_rate, train.max_tokens_in_memory)
     row_scorer.feature_statistics.set_statistics(profile.feature_means, profile.feature_deviations)
-    return Ranker(config, batcher, row_scorer, build_ranker(row_scorer, features))
+    return Ranker(config, batcher, row_scorer, build_ranker(row_scorer))
 
 
 def _build_towers(config: Config, tokenizer: tf.Module, profile: RowProfile) -> TwoTowers:
