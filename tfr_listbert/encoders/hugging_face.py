@@ -180,9 +180,9 @@ def _place_linear(name: str, kernel: tf.Variable, bias: tf.Variable) -> Iterator
     yield f"{name}.bias", _Place(bias, (outputs,))
 
 
-def _place_norm(name: str, norm: tf.keras.layers.LayerNormalization) -> Iterator[tuple[str, _Place]]:
-    yield f"{name}.weight", _Place(norm.gamma, tuple(norm.gamma.shape))
-    yield f"{name}.bias", _Place(norm.beta, tuple(norm.beta.shape))
+def _place_norm(name: str, gamma: tf.Variable, beta: tf.Variable) -> Iterator[tuple[str, _Place]]:
+    yield f"{name}.weight", _Place(gamma, tuple(gamma.shape))
+    yield f"{name}.bias", _Place(beta, tuple(beta.shape))
 
 
 def _place_encoder(encoder: RobertaEncoder) -> Iterator[tuple[str, _Place]]:
@@ -192,22 +192,20 @@ def _place_encoder(encoder: RobertaEncoder) -> Iterator[tuple[str, _Place]]:
         (_TYPES, encoder.type_embedding),
     ):
         yield name, _Place(table, tuple(table.shape))
-    yield from _place_norm("embeddings.LayerNorm", encoder.embedding_norm)
+    yield from _place_norm("embeddings.LayerNorm", encoder.embedding_norm.gamma, encoder.embedding_norm.beta)
     for index, block in enumerate(encoder.blocks):
         weights = {weight.name.split("/", 1)[1].removesuffix(":0"): weight for weight in block.weights}
         for theirs, ours in _LAYER_PARTS.items():
             name = f"encoder.layer.{index}.{theirs}"
             if theirs.endswith("LayerNorm"):
-                for part, role in (("weight", "gamma"), ("bias", "beta")):
-                    variable = weights[f"{ours}/{role}"]
-                    yield f"{name}.{part}", _Place(variable, tuple(variable.shape))
+                yield from _place_norm(name, weights[f"{ours}/gamma"], weights[f"{ours}/beta"])
             else:
                 yield from _place_linear(name, weights[f"{ours}/kernel"], weights[f"{ours}/bias"])
 
 
 def _place_head(head: tf.keras.layers.Layer) -> Iterator[tuple[str, _Place]]:
     yield from _place_linear("lm_head.dense", head.dense.kernel, head.dense.bias)
-    yield from _place_norm("lm_head.layer_norm", head.norm)
+    yield from _place_norm("lm_head.layer_norm", head.norm.gamma, head.norm.beta)
     yield "lm_head.bias", _Place(head.bias, tuple(head.bias.shape))
 
 

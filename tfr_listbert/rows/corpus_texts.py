@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,19 +142,15 @@ def _choose_texts(config: Config, database: Database, counts: TextCounts) -> Non
 def _stream_texts(
     config: Config, database: Database, excluded: set[int], counts: TextCounts
 ) -> Iterator[tuple[str, bool]]:
-    is_held_out = _build_choice(config.pretrain.held_out_rate)
     ordered = "SELECT text FROM chosen WHERE kind IN ('products', 'queries') ORDER BY md5(key), key"
     total = counts.products + counts.queries
     for (text,) in tqdm(database.read_rows(ordered), "tokenizing", total, unit=" texts", mininterval=2):
         if hash_query(text) in excluded:
             counts.excluded += 1
             continue
-        counts.held_out += is_held_out(text)
-        yield text, is_held_out(text)
-
-
-def _build_choice(rate: float) -> Callable[[str], bool]:
-    return lambda text: hash_query(text, "held out") < rate * 2**64
+        is_held_out = hash_query(text, "held out") < config.pretrain.held_out_rate * 2**64
+        counts.held_out += is_held_out
+        yield text, is_held_out
 
 
 def _read_excluded(config: Config, folder: Path) -> set[int]:

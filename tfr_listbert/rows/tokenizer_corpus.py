@@ -39,11 +39,6 @@ def read_texts(lists: str, fields: Sequence[FieldConfig], has_queries: bool = Tr
                     yield text
 
 
-def _read_corpus_texts(config: Config, folder: Path) -> Iterator[str]:
-    """Yields the texts that pre-training trains on, each once; `folder` is for what it writes meanwhile."""
-    return (text for text, is_held_out in read_corpus(config, folder, TextCounts()) if not is_held_out)
-
-
 def train_configured_tokenizer(config: Config) -> None:
     """Trains the tokenizer on the texts that `text.train_on` names and writes it to `text.folder`.
 
@@ -67,7 +62,8 @@ def train_configured_tokenizer(config: Config) -> None:
     beside.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".corpus-", dir=beside) as folder:
         if text.train_on == "corpus":
-            texts = _read_corpus_texts(config, Path(folder))
+            corpus = read_corpus(config, Path(folder), TextCounts())
+            texts = (one for one, is_held_out in corpus if not is_held_out)
         else:
             texts = read_texts(config.data.lists, text.fields, "train" not in find_tested_splits(config))
         tokenizer = train_tokenizer(texts, text.folder, text.vocabulary_size, text.lowercase)

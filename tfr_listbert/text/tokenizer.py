@@ -32,9 +32,11 @@ MASK = "<mask>"
 DESCRIPTION_FILE = "tokenizer.json"
 """File in a tokenizer's folder that says of which kind it is."""
 
-_VERSION = 1
 _MODEL_FILE = "sentencepiece.model"
-_FILES = (_MODEL_FILE, "vocab.json", "merges.txt")
+TOKENIZER_FILES = (_MODEL_FILE, "vocab.json", "merges.txt")
+"""What may lie beside it, by kind."""
+
+_VERSION = 1
 _PIECE_CHARACTERS = 16
 _WORD_CHARACTERS = 256
 _WORD_START = "\u2581"  # how SentencePiece writes the space before a word
@@ -89,7 +91,7 @@ def write_tokenizer(folder: str | Path, kind: str, description: Mapping[str, Any
     """
     content = {"kind": kind, "version": _VERSION, **description}
     _require_ours(Path(folder) / DESCRIPTION_FILE)
-    with replace_folder(folder, (DESCRIPTION_FILE, *_FILES), "text.folder") as beside:
+    with replace_folder(folder, (DESCRIPTION_FILE, *TOKENIZER_FILES), "text.folder") as beside:
         (beside / DESCRIPTION_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         for name, value in files.items():
             (beside / name).write_bytes(value)

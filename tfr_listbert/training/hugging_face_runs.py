@@ -30,10 +30,8 @@ from tfr_listbert.models.masked_lm import MLMHead
 from tfr_listbert.schema import InputError
 from tfr_listbert.text.byte_bpe import ByteBPE, write_byte_bpe
 from tfr_listbert.text.byte_bpe_files import read_byte_bpe_files
-from tfr_listbert.text.tokenizer import read_description, read_tokenizer
+from tfr_listbert.text.tokenizer import TOKENIZER_FILES, read_description, read_tokenizer
 from tfr_listbert.training.checkpoints import holds_object, restore_objects
-
-_TOKENIZER_FILES = ("vocab.json", "merges.txt", "sentencepiece.model")
 
 
 def import_hugging_face(config: Config) -> None:
@@ -156,7 +154,7 @@ def _restore_best(run: Path, model: HuggingFaceRoberta) -> dict[str, tf.keras.la
 
 def _write_tokenizer_files(source: Path, positions: int, target: Path) -> None:
     description = read_description(source)
-    for name in _TOKENIZER_FILES:
+    for name in TOKENIZER_FILES:
         if (source / name).exists():
             shutil.copyfile(source / name, target / name)
     if description["kind"] == "byte_bpe":
