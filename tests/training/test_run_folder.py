@@ -11,11 +11,11 @@ from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.schema import InputError
 from tfr_listbert.training import rankers
 from tfr_listbert.training.contents import describe_start
-from tfr_listbert.training.pretraining import FIXED_SECTIONS
 from tfr_listbert.training.rankers import read_configured_tokenizer, read_ranker
 from tfr_listbert.training.run_folder import describe_other_lists, open_folder, open_run
 
 PROFILE = RowProfile((10, 25), (25.0,), (12.0,))
+PRETRAINING = ("text", "encoder", "pretrain", "train")  # its sections
 
 
 @pytest.fixture
@@ -86,13 +86,13 @@ def test_lists_that_are_not_those_of_the_training_are_told(config):
 def test_a_run_that_another_process_prepares_is_refused(config):
     def prepare(_):
         with pytest.raises(InputError, match="Another process is preparing `train.run`"):
-            open_folder(config, FIXED_SECTIONS, {}, lambda _: None)
+            open_folder(config, PRETRAINING, {}, lambda _: None)
 
-    open_folder(config, FIXED_SECTIONS, describe_start(config), prepare)
+    open_folder(config, PRETRAINING, describe_start(config), prepare)
 
 
 def test_a_run_of_pretraining_is_no_place_for_a_ranker(config):
-    open_folder(config, FIXED_SECTIONS, describe_start(config), lambda _: None)
+    open_folder(config, PRETRAINING, describe_start(config), lambda _: None)
     with pytest.raises(InputError, match="holds a run of another kind, of pre-training or of an import"):
         open_run(config, lambda: PROFILE)
     with pytest.raises(InputError, match="holds an encoder, of pre-training or of an import, and no ranker"):
@@ -102,7 +102,7 @@ def test_a_run_of_pretraining_is_no_place_for_a_ranker(config):
 def test_a_rankers_run_is_no_place_for_pretraining(config):
     open_run(config, lambda: PROFILE)
     with pytest.raises(InputError, match="holds a run of another kind, of a ranker or student"):
-        open_folder(config, FIXED_SECTIONS, describe_start(config), lambda _: None)
+        open_folder(config, PRETRAINING, describe_start(config), lambda _: None)
 
 
 @pytest.mark.parametrize(("metric", "is_same"), [("ndcg_10", True), ("mrr", False)])
@@ -123,18 +123,18 @@ def test_the_lowest_relevant_label_stays_where_it_decides_what_is_best(config, m
 )
 def test_a_pretraining_that_would_leave_out_other_queries_is_another_run(config, section, settings, now):
     start = describe_start(config)
-    open_folder(config, FIXED_SECTIONS, start, lambda _: None)
+    open_folder(config, PRETRAINING, start, lambda _: None)
     other = dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **settings)})
     message = f"other settings: compare.folds and data.reader (were (None, 'clicks'), are {now}). Choose"
     with pytest.raises(InputError, match=re.escape(message)):
-        open_folder(other, FIXED_SECTIONS, start, lambda _: None)
+        open_folder(other, PRETRAINING, start, lambda _: None)
 
 
 def test_a_pretraining_that_leaves_out_the_same_queries_goes_on(config):
     start, prepared = describe_start(config), []
     for folds in (5, 3):  # with either the queries of all splits
         folded = dataclasses.replace(config, compare=dataclasses.replace(config.compare, folds=folds))
-        open_folder(folded, FIXED_SECTIONS, start, prepared.append)
+        open_folder(folded, PRETRAINING, start, prepared.append)
     assert len(prepared) == 1
 
 

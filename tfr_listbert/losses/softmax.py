@@ -27,8 +27,9 @@ class SoftmaxLoss(RankingLoss):
         lambda_weight: options of dcg or ndcg: y_i becomes gain(y_i) · discount(rank of i). TF-Ranking ignores the other
             weights here without a word, and of these two `smooth_fraction`, and `topn` unless normalized.
 
-    Relations: not the paper's ListNet, whose target is softmax(y): it is fed softmax(y) that it equals `list_net_loss`.
-    With one relevant document of label 1 it is the log-likelihood of a click, and equals `unique_softmax_loss`.
+    Relations: not the paper's ListNet, whose target is softmax(y): only when it is fed softmax(y) does it equal
+    `list_net_loss`. With one relevant document of label 1 it is the log-likelihood of a click, and equals
+    `unique_softmax_loss`.
     """
 
     temperature: float = 1.0

@@ -11,7 +11,7 @@ from tfr_listbert.rows.list_index import ListIndex
 
 
 class StepDeal:
-    """The steps of all epochs; nothing of a step is known of before it is asked for but its number of lists."""
+    """The steps of all epochs: how many there are is known at once, which lists each has when it is asked for."""
 
     def __init__(self, index: ListIndex, settings: TrainConfig):
         """Deals out the lists of `index`."""

@@ -19,7 +19,7 @@ LOG_STEPS = 10
 """Steps between scalars in TensorBoard."""
 
 MOST_SKIPPED_STEPS = 20
-"""Steps in a row that loss scaling may skip; from 2^15 it has then come down to a scale below 1."""
+"""Steps in a row that loss scaling may skip; its scale of 2^15 is down to 1, its lowest, after 15."""
 
 _REMEDY = "Lower `train.learning_rate` or raise `train.warmup_rate`."
 

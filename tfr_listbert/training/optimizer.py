@@ -19,9 +19,8 @@ def build_learning_rate(
     That line begins at the first step, as in Model Garden, so that the highest rate is (1 - `warmup_rate`) · `peak`.
     """
     decay = tf.keras.optimizers.schedules.PolynomialDecay(peak, steps, end_learning_rate=0.0)
-    warmup_steps = (
-        min(max(1, round(warmup_rate * steps)), steps - 1) if warmup_rate else 0
-    )  # a step at least is above 0
+    # The first step of a warm-up has the rate 0, so a run's last step is never part of one
+    warmup_steps = min(max(1, round(warmup_rate * steps)), steps - 1) if warmup_rate else 0
     return LinearWarmup(decay, warmup_steps, warmup_learning_rate=0.0) if warmup_steps else decay
 
 

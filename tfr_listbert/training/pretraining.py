@@ -32,7 +32,7 @@ from tfr_listbert.training.trainer import Objective, Task, train
 PERPLEXITY = "perplexity"
 """Validation metric of pre-training, by which `best/` is chosen; lower is better."""
 
-FIXED_SECTIONS = ("text", "encoder", "pretrain", "train")
+_FIXED_SECTIONS = ("text", "encoder", "pretrain", "train")
 """Sections that decide the weights; of `data` it is the lists that count, whose texts are read or left out."""
 
 _EVALUATION_SEED = 0  # the same masks in every evaluation, so that perplexities can be compared
@@ -59,7 +59,7 @@ def pretrain_encoder(config: Config) -> None:
     masker = TokenMasker(tokenizer, config.pretrain)
     wait_for_chief(config.train.run, strategy)
     contents = {"data.lists": digest_lists(config.data.lists), **describe_start(config)}
-    run = open_folder(config, FIXED_SECTIONS, contents, lambda run: _prepare_corpus(config, tokenizer, masker, run))
+    run = open_folder(config, _FIXED_SECTIONS, contents, lambda run: _prepare_corpus(config, tokenizer, masker, run))
     progress = train(_build_task(config, network, masker, strategy), config.train, run, strategy)
     if is_chief(strategy):
         _report(config, progress)

@@ -23,7 +23,7 @@ from tfr_listbert.training.checkpoints import find_checkpoint
 from tfr_listbert.training.contents import describe_contents, digest_lists, list_files
 
 CONTENTS_FILE = "contents.json"
-"""File of a run folder: hashes of the lists, the tokenizer and the initial weights that it was begun with."""
+"""File of a run folder: hashes of the lists, tokenizer, initial weights and teacher's scores it was begun with."""
 
 _BESIDE = ("log.txt", "settings.json")  # a comparison writes them before its run begins
 
