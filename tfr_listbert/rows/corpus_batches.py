@@ -47,9 +47,10 @@ class StepPlan:
 
     def _locate(self, step: int) -> tuple[int, np.ndarray]:
         """Returns the width of a step, as a place in `rows`, and the numbers of its rows there."""
-        ends = np.cumsum(self._steps)
-        width = int(np.searchsorted(ends, step, side="right"))
-        rows, steps, number = len(self._rows[width]), self._steps[width], step - ends[width] + self._steps[width]
+        starts = np.cumsum([0, *self._steps])
+        width = int(np.searchsorted(starts, step, side="right")) - 1
+        rows, steps = len(self._rows[width]), self._steps[width]
+        number = step - starts[width]
         return width, np.arange(rows * number // steps, rows * (number + 1) // steps)
 
     def _shuffle_steps(self, epoch: int) -> np.ndarray:

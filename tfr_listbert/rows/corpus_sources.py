@@ -110,14 +110,14 @@ def load_source(
     files = _open_files(source, files_setting or f"{setting}.path")
     columns = _find_columns(database, files, source, setting)
     text, rules = _build_query(columns) if source.query else _build_document(source, columns)
+    windows = [parse_window("", source.window, f"{setting}.window")] if source.window else []
 
     def check(paths: list[str], keeps_rejects: bool = False) -> str:
         rows = clean_rows(files.scan(columns, paths, keeps_rejects), columns)
         return split_rows(check_rows(rows, [forbid_broken(files.broken_reason), *rules]), _TIME, windows)
 
-    windows = [parse_window("", source.window, f"{setting}.window")] if source.window else []
-    used = f"SELECT *, _split IS NOT NULL AS _is_used FROM ({check([], keeps_rejects=True)})"
-    _sum_texts(database, used, text, columns, f"reading {source.path}")
+    checked = f"SELECT *, _split IS NOT NULL AS _is_used FROM ({check([], keeps_rejects=True)})"
+    _sum_texts(database, checked, text, columns, f"reading {source.path}")
     used, outside = database.read_row(
         "SELECT count(*) FILTER (text IS NOT NULL), count(*) FILTER (reason IS NULL AND text IS NULL) FROM summed"
     )
@@ -187,13 +187,13 @@ def _build_document(source: CorpusSource, columns: Mapping[str, str]) -> tuple[s
     return text, [*limit_texts(columns), Rule("no text", f"{text} = ''", "''")]
 
 
-def _sum_texts(database: Database, used: str, text: str, columns: Mapping[str, str], description: str) -> None:
+def _sum_texts(database: Database, checked: str, text: str, columns: Mapping[str, str], description: str) -> None:
     """Makes the table `summed`: the different texts with their count, and how many rows broke which rule."""
     count = build_number(_COUNT) if _COUNT in columns else ("1.0" if QUERY in columns else "NULL::DOUBLE")
     document = f"CASE WHEN _is_used THEN {quote_name(DOCUMENT_ID)} END" if DOCUMENT_ID in columns else "NULL"
     database.run(
         "CREATE TABLE summed AS SELECT CASE WHEN _reason IS NOT NULL THEN _file END AS file, _reason AS reason, "
         f"CASE WHEN _reason IS NULL AND _is_used THEN {text} END AS text, {document} AS document, "
-        f"sum({count}) AS count, count(*) AS rows FROM ({used}) GROUP BY ALL",
+        f"sum({count}) AS count, count(*) AS rows FROM ({checked}) GROUP BY ALL",
         description,
     )

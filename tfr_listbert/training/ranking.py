@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfr_listbert.config import Config
+from tfr_listbert.config import Config, TrainConfig
 from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.metrics import compute_metrics, require_metric, summarize_metrics
@@ -113,25 +113,33 @@ def _teach(config: Config, batcher: RowBatcher) -> RowBatcher:
 def _plan_memory(
     ranker: Ranker, profile: RowProfile, terms: Sequence[LossTerm], index: ListIndex, validation: ListIndex
 ) -> MemoryPlan:
-    config = ranker.config
-    vocabulary_size = ranker.batcher.packer.tokenizer.vocabulary_size
-    losses, longest = [term.loss for term in terms], (int(index.rows.max()), profile.widths[-1])
-    shape, model = resolve_shape(config.encoder), config.model
-    own = {
+    config, model = ranker.config, ranker.config.model
+    starts = range(0, len(validation), config.evaluate.batch_lists)
+    student = {
         "query_row": config.text.query_tokens + 2,
         "encoders": 1 if model.is_shared else 2,
         "is_mean": model.pooling == "mean",
     }
-    apart = own if model.is_student else {}
-    pairs = None
-    if config.train.batch_tokens is not None and config.train.micro_batch_lists is None:
-        deal = StepDeal(index, config.train)  # steps of a few long lists and of many short ones
-        pairs = max(len(own) * int(index.rows[own].max()) ** 2 for own in map(deal.choose, range(deal.epoch_steps)))
-    starts = range(0, len(validation), config.evaluate.batch_lists)
-    scored = int(np.add.reduceat(validation.rows, starts).max())
     return plan_memory(
-        config.train, shape, vocabulary_size, losses, *longest, **apart, pairs=pairs, scored_documents=scored
+        config.train,
+        resolve_shape(config.encoder),
+        ranker.batcher.packer.tokenizer.vocabulary_size,
+        [term.loss for term in terms],
+        longest_list=int(index.rows.max()),
+        longest_row=profile.widths[-1],
+        pairs=_count_most_pairs(config.train, index),
+        scored_documents=int(np.add.reduceat(validation.rows, starts).max()),
+        **(student if model.is_student else {}),
     )
+
+
+def _count_most_pairs(settings: TrainConfig, index: ListIndex) -> int | None:
+    """Returns the most pairs of documents, padding included, in a step; None where its number of lists tells them."""
+    if settings.batch_tokens is None or settings.micro_batch_lists is not None:
+        return None
+    deal = StepDeal(index, settings)  # steps of a few long lists and of many short ones
+    steps = map(deal.choose, range(deal.epoch_steps))
+    return max(len(lists) * int(index.rows[lists].max()) ** 2 for lists in steps)
 
 
 def _build_task(
