@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfr_listbert.export.bundle import build_requests, export_ranker
+from tfr_listbert.export.bundle import export_ranker
 from tfr_listbert.export.half_weights import HalfWeight, round_weights
 from tfr_listbert.export.models import build_text_model, build_text_ranker
 from tfr_listbert.export.reload import ReloadedModel
@@ -38,7 +38,7 @@ def lists(student_config):
 
 
 def build_inputs(lists):
-    return RequestBuilder(("title", "brand"), ("price",)).build_columns(lists)
+    return RequestBuilder(("title", "brand"), ("price",), {}).build_columns(lists)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,8 @@ def test_in_half_precision_the_teacher_is_rounded_too(cascade_config, lists):
 
 
 def test_the_latency_of_a_cascade_by_ids_is_measured(cascade_config):
-    builder = build_requests(build_text_model(cascade_config, read_ranker(cascade_config.train.run)), ())
+    model = build_text_model(cascade_config, read_ranker(cascade_config.train.run))
+    builder = RequestBuilder(model.fields, model.features, model.inputs)
     assert builder.timed_signature == "cascade_ids"
 
 

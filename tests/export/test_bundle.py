@@ -157,7 +157,7 @@ def test_version_that_fails_leaves_nothing(tmp_path):
 @pytest.fixture
 def compare(text_ranker):
     """Holds answers, the scores in memory changed by `spoil` for one signature, against the ranker."""
-    builder = RequestBuilder(text_ranker.fields, text_ranker.features)
+    builder = RequestBuilder(text_ranker.fields, text_ranker.features, text_ranker.inputs)
 
     def call(spoil, signature="serving_default"):
         request = builder.ask("one", signature, [RANKED])

@@ -98,7 +98,7 @@ def test_judgements_replace_the_labels_as_in_the_evaluation(run_config, tmp_path
 
 
 def test_the_gate_scores_a_version_as_its_checkpoint_does(scored, text_ranker):
-    builder = RequestBuilder(text_ranker.fields, text_ranker.features)
+    builder = RequestBuilder(text_ranker.fields, text_ranker.features, text_ranker.inputs)
     for one, own in zip(*scored, strict=True):
         expected = score_request(text_ranker, builder.ask("", "rank_n", [one]))[0]
         np.testing.assert_allclose(own.scores, expected, atol=1e-5)

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tfr_listbert.export.requests import RequestBuilder
+from tfr_listbert.export.signatures import specify_ranker
 from tfr_listbert.schema import PADDING_SCORE
 
 
@@ -42,7 +43,7 @@ def test_padding_of_a_shorter_list_scores_below_all(golden):
 
 
 def test_thousand_documents_are_asked_even_of_a_shop_without_lists():
-    builder = RequestBuilder(("title",), ())
+    builder = RequestBuilder(("title",), (), specify_ranker(("title",), ()))
     (one,) = [one for one in builder.build_good() if one.name == "rank_n: 1000 documents"]
     assert one.inputs["num_documents"] == [1000]
     assert len(one.inputs["title"][0]) == 1000

@@ -14,7 +14,7 @@ from tfr_listbert.evaluation.evaluate import evaluate_ranker, read_results
 from tfr_listbert.export.gate import Decision, Measurement
 from tfr_listbert.export.model_card import build_card, count_fitting
 from tfr_listbert.export.requests import RequestBuilder
-from tfr_listbert.export.signatures import specify_cascade, specify_student
+from tfr_listbert.export.signatures import specify_cascade, specify_ranker, specify_student
 
 SECONDS = {1: 0.004, 10: 0.022, 30: 0.07, 100: 0.3}
 
@@ -24,7 +24,8 @@ def build(run_config, tmp_path):
     """The card of a run whose evaluation is in `tmp_path`."""
     evaluate = dataclasses.replace(run_config.evaluate, output=str(tmp_path))
     config = dataclasses.replace(run_config, evaluate=evaluate)
-    builder = RequestBuilder(config.data.fields, config.model.features)
+    inputs = config.data.fields, config.model.features
+    builder = RequestBuilder(*inputs, specify_ranker(*inputs))
     return lambda decision: build_card(config, config, 7, builder, SECONDS, decision, read_results(config))
 
 
@@ -65,7 +66,7 @@ def test_card_of_a_cascade_names_its_teacher_its_losses_and_what_was_timed(run_c
     config = dataclasses.replace(run, export=dataclasses.replace(run_config.export, **export))
     inputs = ("title", "brand"), ("price", "rating")
     student = specify_student(("title",), (), has_vectors=True)
-    builder = RequestBuilder(*inputs, (), specify_cascade(student, *inputs))
+    builder = RequestBuilder(*inputs, specify_cascade(student, *inputs))
     card = build_card(config, run, 7, builder, SECONDS, Decision(True, "It is the first version."), None)
     assert 'Loss: 1 · `margin_mse_loss` with {"min_margin": 0.5} on the scores of runs/teacher + ' in card
     assert " + 0.5 · `softmax_loss` on labels; " in card

@@ -4,10 +4,12 @@ import pytest
 
 from tfr_listbert.export import trial
 from tfr_listbert.export.requests import RequestBuilder, ServedRequest
+from tfr_listbert.export.signatures import specify_ranker
 from tfr_listbert.export.trial import TrialAnswers, require_answers, run_trial
 from tfr_listbert.schema import Document, InputError, RankedList
 
-BUILDER = RequestBuilder(("title", "brand"), ("price", "rating"))
+INPUTS = ("title", "brand"), ("price", "rating")
+BUILDER = RequestBuilder(*INPUTS, specify_ranker(*INPUTS))
 
 
 def test_model_that_does_not_load_is_told(tmp_path, monkeypatch):

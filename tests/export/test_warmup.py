@@ -8,9 +8,11 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfr_listbert.export.requests import RequestBuilder
-from tfr_listbert.export.signatures import specify_student
+from tfr_listbert.export.signatures import specify_ranker, specify_student
 from tfr_listbert.export.warmup import WARMUP_FILE, build_warmup_requests
 from tfr_listbert.schema import InputError
+
+INPUTS = ("title",), ("price",)
 
 
 def read_requests(version):
@@ -38,15 +40,14 @@ def test_requests_have_the_types_of_the_signature(exported):
 
 def test_more_requests_than_servers_take_are_refused():
     with pytest.raises(InputError, match="`export.warmup_lists` must make at most 1000 warm-up requests, .*, got "):
-        build_warmup_requests(RequestBuilder(("title",), ()), tuple(range(1, 300)))
+        build_warmup_requests(RequestBuilder(*INPUTS, specify_ranker(*INPUTS)), tuple(range(1, 300)))
 
 
 def test_no_request_is_larger_than_what_a_server_with_batching_takes(export_folder):
     config = (export_folder / "ranker.serving" / "batching.config").read_text()
     most = int(re.search(r"max_batch_size { value: (\d+) }", config)[1])
-    student = RequestBuilder(("title",), (), (), specify_student(("title",), (), has_vectors=True))
-    for builder in (RequestBuilder(("title",), ("price",)), student):
-        requests = build_warmup_requests(builder, (10, 1, 1000, 30))
+    for inputs in (specify_ranker(*INPUTS), specify_student(*INPUTS, has_vectors=True)):
+        requests = build_warmup_requests(RequestBuilder(*INPUTS, inputs), (10, 1, 1000, 30))
         sizes = collections.defaultdict(list)
         for request in requests:
             sizes[request.signature_name].append({len(value) for value in request.inputs.values()})

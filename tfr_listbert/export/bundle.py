@@ -84,7 +84,8 @@ def _export(config: Config, base: Path) -> None:
     version = choose_version(base, config.export.version)
     ranker = read_ranker(config.train.run, config.evaluate.checkpoint)
     text_ranker = build_text_model(config, ranker)
-    builder = build_requests(text_ranker, read_sample(config.data.lists))
+    sample = read_sample(config.data.lists)
+    builder = RequestBuilder(text_ranker.fields, text_ranker.features, text_ranker.inputs, sample)
     lists = read_gate_lists(config)
     deployment = base.with_name(f"{config.export.name}.serving")
     labels = read_labels(deployment, config.export.name)
@@ -160,11 +161,6 @@ def _describe(folder: Path, bundle: Bundle, decision: Decision) -> str:
     )
 
 
-def build_requests(model: TextModel, sample: tuple[RankedList, ...]) -> RequestBuilder:
-    """Returns what makes requests for a model, of the shop's lists in `sample`."""
-    return RequestBuilder(model.fields, model.features, sample, model.inputs)
-
-
 def read_sample(folder: str | Path) -> tuple[RankedList, ...]:
     """Returns the first lists of the shop's validation split, or else of its training split; none if it has neither."""
     for split in ("validation", "train"):
@@ -224,7 +220,7 @@ def write_bundle(
     extra = folder / EXTRA_FOLDER
     extra.mkdir()
     if warmups:
-        write_warmup_file(extra / WARMUP_FILE, name, warmups, signatures)
+        write_warmup_file(extra / WARMUP_FILE, name, warmups, ranker.inputs)
     good = builder.build_good()
     bad = builder.build_bad(good[0])
     timed = [builder.ask(f"{n}", builder.timed_signature, [builder.build_list(n)]) for n in TIMED_LISTS]

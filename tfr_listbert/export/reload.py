@@ -1,6 +1,6 @@
-"""Answers requests from a SavedModel as TensorFlow Serving would: a session in a process that holds nothing else.
+"""Answers requests from a SavedModel in a session, as TensorFlow Serving would.
 
-Usage: python -m tfr_listbert.export.reload FOLDER ASKED.json ANSWERED.json
+Usage, for a process that holds nothing else: python -m tfr_listbert.export.reload FOLDER ASKED.json ANSWERED.json
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ class ReloadedModel:
         if inputs.keys() != signature.inputs.keys():
             raise tf.errors.InvalidArgumentError(None, None, f"{signature_name} needs {sorted(signature.inputs)}")
         feeds = {
-            info.name: np.array(_decode(inputs[name]), tf.as_dtype(info.dtype).as_numpy_dtype)
-            for name, info in signature.inputs.items()
+            info.name: build_array(inputs[name], tf.as_dtype(info.dtype)) for name, info in signature.inputs.items()
         }
         return self._session.run({name: info.name for name, info in signature.outputs.items()}, feeds)
 
@@ -102,6 +101,11 @@ class ReloadedModel:
         start = time.perf_counter()
         self.ask(request["signature_name"], request["inputs"])
         return time.perf_counter() - start
+
+
+def build_array(value: Any, dtype: tf.DType) -> np.ndarray:
+    """Returns a request's input, nested lists with bytes as `{"b64": ...}`, as an array; text stays `str`."""
+    return np.array(_decode(value), dtype.as_numpy_dtype)
 
 
 def _decode(value: Any) -> Any:

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, PROTO_SIGNATURE, Inputs, specify_ranker
+from tfr_listbert.export.signatures import DEFAULT_SIGNATURE, PROTO_SIGNATURE, Inputs
 from tfr_listbert.lists.elwc import build_elwc
 from tfr_listbert.schema import DOCUMENT_IDS, NUM_DOCUMENTS, QUERY, RESULTS, TOKENS, Document, RankedList
 
@@ -50,14 +50,14 @@ class RequestBuilder:
     Attributes:
         fields: names of the text fields.
         features: names of the numeric features.
+        inputs: the inputs of each signature, as `TextModel` has them.
         lists: lists of the shop; scripts and lengths of its own where there are none.
-        inputs: the inputs of each signature, as `TextModel` has them; a ranker's when None.
     """
 
     fields: tuple[str, ...]
     features: tuple[str, ...]
+    inputs: Mapping[str, Inputs]
     lists: tuple[RankedList, ...] = ()
-    inputs: Mapping[str, Inputs] | None = None
 
     def build_good(self) -> list[ServedRequest]:
         """Returns requests that a server must answer with the scores of the export."""
@@ -99,25 +99,21 @@ class RequestBuilder:
                 DOCUMENT_IDS: [[*row, *[""] * (slots - len(row))] for row in ids],
                 RESULTS: [0] * len(lists),
             }
-        return ServedRequest(name, signature_name, {key: inputs[key] for key in self._inputs[signature_name]})
+        return ServedRequest(name, signature_name, {key: inputs[key] for key in self.inputs[signature_name]})
 
     def ask_each(self, name: str, lists: Sequence[RankedList]) -> list[ServedRequest]:
         """Returns a request of every signature for some lists."""
         return [self.ask(f"{signature}: {name}", signature, lists) for signature in self.signatures]
 
     @property
-    def _inputs(self) -> Mapping[str, Inputs]:
-        return specify_ranker(self.fields, self.features) if self.inputs is None else self.inputs
-
-    @property
     def signatures(self) -> tuple[str, ...]:
         """Names of the signatures."""
-        return tuple(self._inputs)
+        return tuple(self.inputs)
 
     @property
     def timed_signature(self) -> str:
         """The signature whose latency is measured: the one on stored vectors, if there are any."""
-        return next(name for name in ("cascade_ids", "rank_ids", DEFAULT_SIGNATURE) if name in self._inputs)
+        return next(name for name in ("cascade_ids", "rank_ids", DEFAULT_SIGNATURE) if name in self.inputs)
 
     def _ask_all(self, name: str, lists: Sequence[RankedList]) -> list[ServedRequest]:
         has_documents = any(one.documents for one in lists)

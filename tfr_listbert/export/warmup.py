@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfr_listbert.config import require
+from tfr_listbert.export.reload import build_array
 from tfr_listbert.export.requests import RequestBuilder, ServedRequest
-from tfr_listbert.export.signatures import ROW_SIGNATURES
+from tfr_listbert.export.signatures import ROW_SIGNATURES, Inputs
 
 WARMUP_FILE = "tf_serving_warmup_requests"
 """Name that TensorFlow Serving looks for in `assets.extra`."""
@@ -26,8 +23,6 @@ warm-up asks for more."""
 
 MAX_REQUESTS = 1000
 """A server refuses a version with more."""
-
-Signatures = Mapping[str, tf.types.experimental.ConcreteFunction]
 
 
 def build_warmup_requests(builder: RequestBuilder, list_lengths: Sequence[int]) -> list[ServedRequest]:
@@ -51,45 +46,29 @@ def build_warmup_requests(builder: RequestBuilder, list_lengths: Sequence[int]) 
     ]
 
 
-def write_warmup_file(path: str | Path, model: str, requests: Iterable[ServedRequest], signatures: Signatures) -> None:
+def write_warmup_file(
+    path: str | Path, model: str, requests: Iterable[ServedRequest], inputs: Mapping[str, Inputs]
+) -> None:
     """Writes requests as a TFRecord of PredictionLog.
 
     Args:
         path: the file.
         model: name of the model.
         requests: what to ask.
-        signatures: the model's signatures, for the types of their inputs.
+        inputs: of each signature, for their types.
     """
     with tf.io.TFRecordWriter(str(path)) as writer:
         for request in requests:
-            dtypes = read_dtypes(signatures[request.signature_name])
             log = PredictionLog()
-            log.predict_log.request.CopyFrom(_build_proto(model, request, dtypes))
+            log.predict_log.request.CopyFrom(_build_proto(model, request, inputs[request.signature_name]))
             writer.write(log.SerializeToString(deterministic=True))
 
 
-def read_dtypes(signature: tf.types.experimental.ConcreteFunction) -> dict[str, tf.DType]:
-    """Returns the type of each input of a signature by name."""
-    positional, named = signature.structured_input_signature  # names of specs have lost their capitals
-    return {name: spec.dtype for name, spec in named.items()} | {spec.name: spec.dtype for spec in positional}
-
-
-def _build_proto(model: str, request: ServedRequest, dtypes: Mapping[str, tf.DType]) -> PredictRequest:
+def _build_proto(model: str, request: ServedRequest, inputs: Inputs) -> PredictRequest:
     proto = PredictRequest()
     proto.model_spec.name = model
     proto.model_spec.signature_name = request.signature_name
     for name, value in request.inputs.items():
-        proto.inputs[name].CopyFrom(_build_tensor(value, dtypes[name]))
+        dtype = inputs[name].dtype
+        proto.inputs[name].CopyFrom(tf.make_tensor_proto(build_array(value, dtype), dtype))
     return proto
-
-
-def _build_tensor(value: Any, dtype: tf.DType) -> TensorProto:
-    if dtype == tf.string:
-        return tf.make_tensor_proto(np.array(_encode(value), object), dtype)
-    return tf.make_tensor_proto(np.array(value, dtype.as_numpy_dtype))
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_encode(item) for item in value]
-    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value.encode("utf-8")

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from serving.local.sources import ModelSource
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.requests import RequestBuilder
+from tfr_listbert.export.signatures import specify_ranker
 from tfr_listbert.schema import Document, RankedList
 
 PREDICT = "/v1/models/ranker:predict"
 MAX_BODY_BYTES = 100_000
-BUILDER = RequestBuilder(("title", "brand"), ("price", "rating"))
+INPUTS = ("title", "brand"), ("price", "rating")
+BUILDER = RequestBuilder(*INPUTS, specify_ranker(*INPUTS))
 
 TEXTS = st.text(max_size=12) | st.sampled_from(["red summer dress", "Größe 42 schwarz", "靴 👟", "</s>", "x" * 500])
 PRICES = st.floats(-1e6, 1e6, width=32) | st.integers(-1000, 1000) | st.just(float("nan"))
