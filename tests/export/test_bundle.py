@@ -14,7 +14,8 @@ from serving.remote.ranking import RankingClient
 from tfr_listbert.config import read_config
 from tfr_listbert.export import bundle
 from tfr_listbert.export.allowed_ops import CORE_OPS, TEXT_OPS
-from tfr_listbert.export.bundle import choose_version, export_ranker, read_ops, write_beside
+from tfr_listbert.export.bundle import choose_version, export_ranker, move_labels, read_ops, write_beside
+from tfr_listbert.export.deployment import Labels
 from tfr_listbert.export.gate import Decision
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.export.trial import TrialAnswers
@@ -138,6 +139,31 @@ def test_a_second_version_is_stable_only_if_it_is_good_enough(
     (source,) = read_sources(tmp_path / f"{config.export.name}.serving" / "models.config")
     assert source.labels == {"stable": stable, "canary": 2}
     assert ("Clients that name no label get it all the same" in capsys.readouterr().out) == (not is_good)
+
+
+@pytest.mark.parametrize(
+    ("before", "found", "version", "is_stable", "after", "told"),
+    [
+        (None, None, 1, False, Labels(1, 1), []),
+        (Labels(1, 2), Labels(1, 2), 3, True, Labels(3, 3, previous=1), []),
+        (Labels(1, 2), Labels(1, 2), 3, False, Labels(1, 3), []),
+        (Labels(1, 2), None, 3, True, Labels(3, 3, previous=1), []),
+        (Labels(1, 2), Labels(1, 2), 7, True, Labels(7, 7, previous=1), ["wait for version 3 and refuse labels on 7 "]),
+        (
+            Labels(1, 2),
+            Labels(2, 2),
+            3,
+            True,
+            Labels(2, 3),
+            ["moved from 1 to 2; there it stays, and version 3 is can"],
+        ),
+        (Labels(1, 2), Labels(2, 2), 7, False, Labels(2, 7), ["wait for version 3 ", "moved from 1 to 2"]),
+    ],
+)
+def test_labels_move_by_what_was_found_before_and_after(before, found, version, is_stable, after, told):
+    labels, notes = move_labels(before, found, version, is_stable)
+    assert labels == after
+    assert len(notes) == len(told) and all(part in note for part, note in zip(told, notes, strict=True))
 
 
 def test_version_takes_its_place_when_it_is_whole(tmp_path):

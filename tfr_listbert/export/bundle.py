@@ -103,22 +103,36 @@ def _export(config: Config, base: Path) -> None:
         write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
         card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, results, notes)
         (folder / EXTRA_FOLDER / CARD_FILE).write_text(card, encoding="utf-8")
-    if labels and version != labels.next:
+    found = read_labels(deployment, config.export.name)
+    labels, remarks = move_labels(labels, found, version, decision.is_stable)
+    write_deployment(deployment, config.export.name, labels, bundle.seconds, bundle.mebibytes)
+    print("\n".join([_describe(base / str(version), bundle, decision), *notes, *remarks]))
+
+
+def move_labels(before: Labels | None, found: Labels | None, version: int, is_stable: bool) -> tuple[Labels, list[str]]:
+    """Returns the labels once a version is exported, and a line on each thing that its owner must know of them.
+
+    Args:
+        before: the labels when the export began; None for the first version.
+        found: the labels when it ended, which a command may have moved meanwhile.
+        version: the new version.
+        is_stable: whether it may be stable.
+    """
+    if before is None:
+        return Labels(version, version), []
+    notes = []
+    if version != before.next:
         notes.append(
-            f"Running servers wait for version {labels.next} and refuse labels on {version} until they have loaded it: "
+            f"Running servers wait for version {before.next} and refuse labels on {version} until they have loaded it: "
             f"restart them, or first add {version} to `versions` in the models.config that they had."
         )
-    found = read_labels(deployment, config.export.name)
-    if labels and found and found.stable != labels.stable:
+    if found and found.stable != before.stable:
         notes.append(
-            f"While this export ran, `stable` was moved from {labels.stable} to {found.stable}; there it stays, and "
+            f"While this export ran, `stable` was moved from {before.stable} to {found.stable}; there it stays, and "
             f"version {version} is canary alone, whatever its card says."
         )
-        labels = found.add(version, is_stable=False)
-    else:
-        labels = labels.add(version, decision.is_stable) if labels else Labels(version, version)
-    write_deployment(deployment, config.export.name, labels, bundle.seconds, bundle.mebibytes)
-    print("\n".join([_describe(base / str(version), bundle, decision), *notes]))
+        return found.add(version, is_stable=False), notes
+    return before.add(version, is_stable), notes
 
 
 def _write_with_options(
