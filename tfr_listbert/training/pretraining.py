@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,10 +12,9 @@ from tfr_listbert.config import Config, require
 from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.models.chunks import sum_chunks
 from tfr_listbert.models.masked_lm import MaskedLM, MLMHead
-from tfr_listbert.rows.corpus_batches import Mask, StepPlan, build_held_out_dataset, build_step_dataset
-from tfr_listbert.rows.corpus_store import read_rows, write_rows
-from tfr_listbert.rows.corpus_texts import TextCounts, read_corpus
-from tfr_listbert.schema import InputError
+from tfr_listbert.rows.corpus import build_held_out, prepare_corpus
+from tfr_listbert.rows.corpus_batches import Mask, StepPlan, build_step_dataset
+from tfr_listbert.rows.corpus_store import read_rows
 from tfr_listbert.text.masking import TokenMasker
 from tfr_listbert.training.checkpoints import Progress, holds_object, restore_objects
 from tfr_listbert.training.contents import describe_start, digest_lists
@@ -34,8 +29,6 @@ PERPLEXITY = "perplexity"
 
 _FIXED_SECTIONS = ("text", "encoder", "pretrain", "train")
 """Sections that decide the weights; of `data` it is the lists that count, whose texts are read or left out."""
-
-_EVALUATION_SEED = 0  # the same masks in every evaluation, so that perplexities can be compared
 
 
 def pretrain_encoder(config: Config) -> None:
@@ -59,7 +52,7 @@ def pretrain_encoder(config: Config) -> None:
     masker = TokenMasker(tokenizer, config.pretrain)
     wait_for_chief(config.train.run, strategy)
     contents = {"data.lists": digest_lists(config.data.lists), **describe_start(config)}
-    run = open_folder(config, _FIXED_SECTIONS, contents, lambda run: _prepare_corpus(config, tokenizer, masker, run))
+    run = open_folder(config, _FIXED_SECTIONS, contents, lambda run: prepare_corpus(config, tokenizer, masker, run))
     progress = train(_build_task(config, network, masker, strategy), config.train, run, strategy)
     if is_chief(strategy):
         _report(config, progress)
@@ -74,69 +67,6 @@ def _require_settings(config: Config) -> None:
     require(not train.cache_tokens, "train.cache_tokens", "must be false in pre-training, whose rows are kept", True)
     rule, limit = f"must be at least `pretrain.row_tokens`, {longest}", train.max_tokens_in_memory
     require(limit is None or limit >= longest, "train.max_tokens_in_memory", rule, limit)
-
-
-def _prepare_corpus(config: Config, tokenizer: tf.Module, masker: TokenMasker, run: Path) -> None:
-    """Writes `corpus/` and `corpus.json`, and prints what is in them."""
-    folder, scratch, settings = run / "corpus", run / "corpus" / "scratch", config.pretrain
-    shutil.rmtree(folder, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    counts = TextCounts()
-    texts = read_corpus(config, scratch, counts)
-    tokens = write_rows(texts, tokenizer, folder, settings.row_tokens, settings.buckets)
-    shutil.move(scratch / "rejected.csv", run / "rejected.csv")
-    shutil.rmtree(scratch)
-    parts = {part: _describe_part(read_rows(folder, part), number) for part, number in tokens.items()}
-    _require_texts(counts, parts, settings.held_out_rate)
-    _require_masks(_build_held_out(config, masker), parts["held_out"])
-    description = {"texts": dataclasses.asdict(counts), "rows": parts}
-    (run / "corpus.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-    print(_summarize(counts, parts))
-
-
-def _describe_part(rows: Sequence[np.ndarray], tokens: int) -> dict[str, Any]:
-    computed = sum(array.size for array in rows)
-    return {
-        "rows": sum(len(array) for array in rows),
-        "tokens": tokens,
-        "widths": [array.shape[1] for array in rows],
-        "real_token_rate": tokens / computed if computed else 0.0,
-    }
-
-
-def _require_texts(counts: TextCounts, parts: dict[str, Any], held_out_rate: float) -> None:
-    taken = counts.products + counts.queries - counts.excluded
-    if taken < 2:
-        read = sum(source["rows"] for source in counts.inputs.values())
-        raise InputError(
-            f"A corpus must hold at least 2 different texts, one to train on and one held out, got {taken} in {read:,} "
-            f"rows ({counts.short_queries:,} queries are too short, {counts.rare_queries:,} too rare, "
-            f"{counts.excluded:,} texts are queries of a test)."
-        )
-    for part, setting in (("train", "smaller"), ("held_out", "larger")):
-        if parts[part]["rows"] == 0:
-            raise InputError(
-                f"`pretrain.held_out_rate` must leave a text on either side, got {held_out_rate} for {taken} texts, "
-                f"which leaves none in the part {part}; give more texts or a {setting} rate."
-            )
-
-
-def _require_masks(held_out: tf.data.Dataset, part: dict[str, Any]) -> None:
-    if not any(bool(tf.reduce_any(batch["is_masked"])) for batch in held_out):
-        raise InputError(
-            f"`pretrain.held_out_rate` must hold out texts with a token to predict, got {part['rows']} rows of "
-            f"{part['tokens']} tokens, none of which is masked; give more texts or a larger rate."
-        )
-
-
-def _summarize(counts: TextCounts, parts: dict[str, Any]) -> str:
-    trained, held_out = parts["train"], parts["held_out"]
-    return (
-        f"Corpus: {counts.products:,} products and {counts.queries:,} queries, each text once; left out "
-        f"{counts.short_queries:,} short and {counts.rare_queries:,} rare queries and {counts.excluded:,} of a test.\n"
-        f"{trained['tokens']:,} tokens in {trained['rows']:,} rows to train on, {held_out['tokens']:,} in "
-        f"{held_out['rows']:,} rows held out; {trained['real_token_rate']:.1%} of the tokens computed are real."
-    )
 
 
 def build_masked_lm(config: Config, tokenizer: tf.Module) -> MaskedLM:
@@ -235,7 +165,8 @@ def build_evaluation(network: MaskedLM, dataset: tf.data.Dataset) -> Callable[[]
 
 def _build_task(config: Config, network: MaskedLM, masker: TokenMasker, strategy: tf.distribute.Strategy) -> Task:
     settings = config.train
-    plan = StepPlan(read_rows(Path(settings.run) / "corpus", "train"), config.pretrain.batch_tokens, settings.seed)
+    run, batch_tokens = Path(settings.run), config.pretrain.batch_tokens
+    plan = StepPlan(read_rows(run / "corpus", "train"), batch_tokens, settings.seed)
     steps, replicas = plan.epoch_steps * settings.epochs, strategy.num_replicas_in_sync
     mask = build_step_masks(masker, settings.seed)
 
@@ -246,7 +177,7 @@ def _build_task(config: Config, network: MaskedLM, masker: TokenMasker, strategy
         network=network,
         objective=build_objective(network.encoder.pad_id, settings.max_tokens_in_memory),
         model_objects={"encoder": network.encoder, "mlm_head": network.mlm_head},
-        evaluate=build_evaluation(network, _build_held_out(config, masker)),
+        evaluate=build_evaluation(network, build_held_out(run, batch_tokens, masker)),
         build_dataset=share_steps(strategy, build_steps),
         steps=steps,
         evaluate_steps=settings.evaluate_steps or plan.epoch_steps,
@@ -255,15 +186,6 @@ def _build_task(config: Config, network: MaskedLM, masker: TokenMasker, strategy
         shown=("masked_accuracy",),
         unit="tokens",
     )
-
-
-def _build_held_out(config: Config, masker: TokenMasker) -> tf.data.Dataset:
-    rows = read_rows(Path(config.train.run) / "corpus", "held_out")
-
-    def mask(tokens: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return masker.mask(tokens, tf.stack([_EVALUATION_SEED, tf.cast(step, tf.int32)]))
-
-    return build_held_out_dataset(StepPlan(rows, config.pretrain.batch_tokens), mask)
 
 
 def _report(config: Config, progress: Progress) -> None:
