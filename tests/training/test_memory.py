@@ -1,5 +1,8 @@
 """What a step is expected to take: numbers worked out by hand, and what bounds it."""
 
+import types
+
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -7,7 +10,9 @@ from tfr_listbert.config import TrainConfig
 from tfr_listbert.encoders.roberta import RobertaEncoder
 from tfr_listbert.encoders.shapes import RobertaShape
 from tfr_listbert.losses import build_loss
+from tfr_listbert.rows.list_index import ListIndex
 from tfr_listbert.training.memory import count_weights, plan_memory
+from tfr_listbert.training.ranking import _count_most_pairs
 
 SHAPE = RobertaShape(layers=2, heads=2, width=8, inner_width=16, positions=40)
 
@@ -74,3 +79,19 @@ def test_micro_batches_and_budgets_of_tokens_bound_the_loss():
     assert plan("rank_net_loss", batch_lists=8, micro_batch_lists=2).loss == plan("rank_net_loss", batch_lists=2).loss
     assert plan("rank_net_loss", batch_lists=None, batch_tokens=8000).loss == plan("rank_net_loss", batch_lists=2).loss
     assert plan(batch_lists=None, batch_tokens=10).activations == plan(batch_lists=1).activations
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "pairs"),
+    [
+        ([3, 1, 1, 1], {"batch_lists": None, "batch_tokens": 3}, 9),  # the list of 3 makes a step of its own
+        ([1, 1, 1, 1, 1, 1], {"batch_lists": None, "batch_tokens": 5}, 5),  # steps of 5 lists and of 1
+        ([3, 1, 1, 1], {"batch_lists": None, "batch_tokens": 3, "micro_batch_lists": 2}, None),
+        ([3, 1, 1, 1], {"batch_lists": 2}, None),
+    ],
+)
+def test_most_pairs_are_those_of_a_step_of_long_lists_or_of_many(rows, settings, pairs):
+    rows = np.array(rows)
+    stores = {"tokens": types.SimpleNamespace(count_tokens=lambda: rows)}  # a token for each document
+    index = ListIndex((), (), rows, rows, rows, rows, stores)
+    assert _count_most_pairs(TrainConfig(**settings), index) == pairs
