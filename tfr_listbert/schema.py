@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 PADDING_LABEL = -1.0
@@ -69,6 +69,11 @@ class Document:
     weight: float = 1.0
     position: int = 0
 
+    @property
+    def text(self) -> str:
+        """The text of all fields, one after the other."""
+        return " ".join(self.fields.values())
+
 
 @dataclasses.dataclass(frozen=True)
 class RankedList:
@@ -89,6 +94,20 @@ class RankedList:
     query_count: int = 0
     is_seen: int = -1
     split: str = ""
+
+
+def set_feature(ranked_list: RankedList, name: str, values: Iterable[float]) -> RankedList:
+    """Returns the list with the feature `name` of its documents set to `values` [L].
+
+    >>> one = RankedList("1", "red dress", (Document("a", {}, 1.0, {"price": 2.0}), Document("b", {}, 0.0)))
+    >>> [document.features for document in set_feature(one, "bm25", [0.5, 0.0]).documents]
+    [{'price': 2.0, 'bm25': 0.5}, {'bm25': 0.0}]
+    """
+    documents = tuple(
+        dataclasses.replace(document, features={**document.features, name: float(value)})
+        for document, value in zip(ranked_list.documents, values, strict=True)
+    )
+    return dataclasses.replace(ranked_list, documents=documents)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_added_products_have_the_bm25_score_of_the_query_unless_the_source_broug
     others = (Document(f"other {number}", {"title": "red red dress"}, 0.0) for number in range(9))  # of test lists
     tested = [RankedList("t", "t", tuple(dataclasses.replace(one, features={"bm25": 0.0}) for one in others))]
     products = {document.document_id: document for one in (*lists, *tested) for document in one.documents}
-    bm25 = BM25({name: " ".join(product.fields.values()) for name, product in products.items()})
+    bm25 = BM25({name: product.text for name, product in products.items()})
 
     def score(ranked_list):
         ids = [document.document_id for document in ranked_list.documents]

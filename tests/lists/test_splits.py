@@ -5,7 +5,8 @@ import tracemalloc
 
 import pytest
 
-from tfr_listbert.lists.splits import QuerySet, Splitter, hash_query, mark_seen
+from tfr_listbert.config import SplitConfig
+from tfr_listbert.lists.splits import QuerySet, choose_split, hash_query, mark_seen
 from tfr_listbert.schema import SPLITS, InputError, RankedList
 
 
@@ -19,23 +20,23 @@ def test_the_hash_is_the_same_on_every_machine():
 
 
 def test_rates_are_kept():
-    splitter = Splitter("query", test_rate=0.2, validation_rate=0.1)
-    counts = collections.Counter(splitter.choose_split(make_list(f"query {index}")) for index in range(10_000))
+    settings = SplitConfig("query", test_rate=0.2, validation_rate=0.1)
+    counts = collections.Counter(choose_split(make_list(f"query {index}"), settings) for index in range(10_000))
     # Standard deviations: 40 lists of test, 27 of validation.
     assert counts["test"] == pytest.approx(2000, abs=160)
     assert counts["validation"] == pytest.approx(800, abs=110)
 
 
 def test_spellings_of_a_query_stay_together():
-    splitter = Splitter("query", test_rate=0.5, validation_rate=0.5)
+    settings = SplitConfig("query", test_rate=0.5, validation_rate=0.5)
     for index in range(200):
-        splits = {splitter.choose_split(make_list(query)) for query in (f"Größe {index}", f" GRÖSSE  {index}")}
+        splits = {choose_split(make_list(query), settings) for query in (f"Größe {index}", f" GRÖSSE  {index}")}
         assert len(splits) == 1
 
 
 def test_the_salt_draws_anew():
     splits = [
-        [Splitter("query", 0.5, 0.0, salt).choose_split(make_list(str(index))) for index in range(100)]
+        [choose_split(make_list(str(index)), SplitConfig("query", 0.5, 0.0, salt)) for index in range(100)]
         for salt in ("", "other")
     ]
     assert splits[0] != splits[1]
@@ -43,31 +44,32 @@ def test_the_salt_draws_anew():
 
 @pytest.mark.parametrize("by", ["time", "given"])
 def test_a_split_of_the_source_is_kept_but_for_validation(by):
-    splitter = Splitter(by, test_rate=0.9, validation_rate=0.5)
+    settings = SplitConfig(by, test_rate=0.9, validation_rate=0.5)
     chosen = {
-        split: {splitter.choose_split(make_list(str(index), split)) for index in range(50)}
+        split: {choose_split(make_list(str(index), split), settings) for index in range(50)}
         for split in ("train", "test")
     }
     assert chosen == {"train": {"train", "validation"}, "test": {"test"}}
 
 
 def test_validation_lists_of_the_source_are_all_there_are():
-    whole = Splitter("given", test_rate=0.9, validation_rate=0.0)
-    assert {split: whole.choose_split(make_list("q", split)) for split in SPLITS} == {split: split for split in SPLITS}
+    whole = SplitConfig("given", test_rate=0.9, validation_rate=0.0)
+    assert [choose_split(make_list("q", split), whole) for split in SPLITS] == list(SPLITS)
     with pytest.raises(InputError, match="of its own, .* set `data.split.validation_rate: 0`, got 0.1"):
-        Splitter("given", 0.0, 0.1).choose_split(make_list("q", "validation"))
+        choose_split(make_list("q", "validation"), SplitConfig("given", 0.0, 0.1))
 
 
 def test_the_same_queries_are_validated_wherever_the_split_comes_from():
-    given = Splitter("given", 0.0, 0.3)
-    by_query = Splitter("query", 0.0, 0.3)
+    given = SplitConfig("given", 0.0, 0.3)
+    by_query = SplitConfig("query", 0.0, 0.3)
     for index in range(100):
-        assert given.choose_split(make_list(str(index), "train")) == by_query.choose_split(make_list(str(index)))
+        one = make_list(str(index), "train")
+        assert choose_split(one, given) == choose_split(one, by_query)
 
 
 def test_a_source_without_a_split_is_answered():
     with pytest.raises(InputError, match="`data.split.by` is given, but the source assigns no split to the query 'q'"):
-        Splitter("given", 0.2, 0.1).choose_split(make_list("q"))
+        choose_split(make_list("q"), SplitConfig("given", 0.2, 0.1))
 
 
 def test_a_query_is_seen_in_whatever_spelling():

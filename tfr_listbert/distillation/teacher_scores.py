@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from tfr_listbert.distillation.widening import build_widening
 from tfr_listbert.folders import fill_folder, replace_file
 from tfr_listbert.lists.elwc import build_elwc, list_shards, read_lists
 from tfr_listbert.models.scoring import ListScorer
-from tfr_listbert.schema import TEACHER_SCORE, Document, InputError, RankedList
+from tfr_listbert.schema import TEACHER_SCORE, InputError, RankedList, set_feature
 from tfr_listbert.training.rankers import Ranker, read_ranker
 from tfr_listbert.training.scored_lists import (
     SPLIT,
@@ -83,14 +82,7 @@ def _attach(ranked_list: RankedList, scores: np.ndarray) -> RankedList:
             f"A teacher's scores must be finite numbers, got {wrong} for the query {ranked_list.query!r}: the run in "
             "`teacher.run` has diverged, or its weights are damaged."
         )
-    documents = tuple(
-        _add_features(document, float(score)) for document, score in zip(ranked_list.documents, scores, strict=True)
-    )
-    return dataclasses.replace(ranked_list, documents=documents)
-
-
-def _add_features(document: Document, score: float) -> Document:
-    return dataclasses.replace(document, features={**document.features, TEACHER_SCORE: score})
+    return set_feature(ranked_list, TEACHER_SCORE, scores)
 
 
 def _write_shard(path: Path, lists: Sequence[RankedList]) -> None:

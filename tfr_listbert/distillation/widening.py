@@ -19,7 +19,7 @@ from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.evaluation.systems import build_bm25
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.statistics import COMPUTES_BM25, STATISTICS_FILE
-from tfr_listbert.schema import BM25_FEATURE, IS_JUDGED, Document, RankedList
+from tfr_listbert.schema import BM25_FEATURE, IS_JUDGED, Document, RankedList, set_feature
 
 Finder = Callable[[str], np.ndarray]
 """A query to a score of every product, [C]; -inf of what it does not find."""
@@ -37,8 +37,7 @@ def build_widening(config: Config) -> Callable[[RankedList], RankedList]:
 
 def mark_judged(ranked_list: RankedList) -> RankedList:
     """Returns the list with `is_judged` 1 among the features of every document."""
-    documents = (dataclasses.replace(one, features={**one.features, IS_JUDGED: 1.0}) for one in ranked_list.documents)
-    return dataclasses.replace(ranked_list, documents=tuple(documents))
+    return set_feature(ranked_list, IS_JUDGED, [1.0] * len(ranked_list.documents))
 
 
 class Widener:
@@ -80,18 +79,18 @@ class Widener:
             fresh = [self._products[row] for row in found if self._ids[row] not in known]
             added += fresh[:count]
             known.update(document.document_id for document in fresh[:count])
-        documents = (*mark_judged(ranked_list).documents, *self._complete(ranked_list.query, added))
+        documents = (*mark_judged(ranked_list).documents, *self._build_added(ranked_list.query, added))
         return dataclasses.replace(ranked_list, documents=documents)
 
     def _score_by_bm25(self, query: str) -> np.ndarray:
         scores = self._bm25.score_all(query)
         return np.where(scores > 0, scores, -np.inf)
 
-    def _complete(self, query: str, documents: Sequence[Document]) -> list[Document]:
-        scores = self._bm25.score(query, [one.document_id for one in documents]) if documents else []
+    def _build_added(self, query: str, products: Sequence[Document]) -> list[Document]:
+        scores = self._bm25.score(query, [one.document_id for one in products]) if products else []
         return [
-            _complete(one, float(score) if self._computes_bm25 else math.nan)
-            for one, score in zip(documents, scores, strict=True)
+            _build_unjudged(one, float(score) if self._computes_bm25 else math.nan)
+            for one, score in zip(products, scores, strict=True)
         ]
 
 
@@ -116,7 +115,7 @@ def _build_nearest(run: str, products: Sequence[Document]) -> Finder:
     return lambda query: vectors @ encoder.encode_queries([query])[0]
 
 
-def _complete(product: Document, bm25: float) -> Document:
+def _build_unjudged(product: Document, bm25: float) -> Document:
     features: Mapping[str, float] = {**product.features, IS_JUDGED: 0.0}
     if BM25_FEATURE in features:
         features = {**features, BM25_FEATURE: bm25}

@@ -84,7 +84,7 @@ class BagOfWordsRanker:
 
     def _hash_document(self, document: Document) -> np.ndarray:
         if document.document_id not in self._document_words:
-            words = parse_words(" ".join(document.fields.values()), self._language)
+            words = parse_words(document.text, self._language)
             self._document_words[document.document_id] = _hash_words(words)
         return self._document_words[document.document_id]
 

@@ -26,7 +26,7 @@ from tfr_listbert.lists.shop.files import CATALOGUE_FILE, GRADES_FILE, LOG_FILE,
 from tfr_listbert.lists.shop.simulation import TEST_WINDOW, TRAINING_WINDOW, simulate
 from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.metrics import compute_metrics
-from tfr_listbert.schema import Document, InputError, RankedList, fold_query
+from tfr_listbert.schema import InputError, RankedList, fold_query
 
 REPORT_FILE = "report.json"
 
@@ -135,23 +135,17 @@ def _labels(ranked_list: RankedList) -> np.ndarray:
     return np.asarray([document.label for document in ranked_list.documents])
 
 
-def _join_text(document: Document) -> str:
-    return " ".join(document.fields.values())
-
-
 def _shares_word(judged: RankedList) -> bool:
     words = set(parse_words(judged.query))
     satisfying = (document for document in judged.documents if document.label >= _RELEVANT_FROM)
-    return any(not words.isdisjoint(parse_words(_join_text(document))) for document in satisfying)
+    return any(not words.isdisjoint(parse_words(document.text)) for document in satisfying)
 
 
 def _compare_rankers(
     training: Sequence[RankedList], test: Sequence[RankedList], is_seen: np.ndarray
 ) -> dict[str, dict[str, float]]:
     """Returns the mean NDCG@10 of each ranker; the labels of `test` are the true grades."""
-    bm25 = BM25(
-        {document.document_id: _join_text(document) for one in (*training, *test) for document in one.documents}
-    )
+    bm25 = BM25({document.document_id: document.text for one in (*training, *test) for document in one.documents})
     rankers: dict[str, Scorer] = {
         "random": score_at_random,
         "shown": score_as_shown,

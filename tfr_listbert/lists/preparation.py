@@ -8,7 +8,7 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ from tfr_listbert.lists.bm25 import BM25
 from tfr_listbert.lists.elwc import ShardWriter, read_lists
 from tfr_listbert.lists.request import Reader, ReadRequest, Step
 from tfr_listbert.lists.selection import Selection
-from tfr_listbert.lists.splits import QuerySet, Splitter, mark_seen
+from tfr_listbert.lists.splits import QuerySet, choose_split, mark_seen
 from tfr_listbert.lists.statistics import COMPUTES_BM25, STATISTICS_FILE, SplitStatistics, format_summary
 from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.registry import READERS
-from tfr_listbert.schema import BM25_FEATURE, SPLITS, Document, InputError, RankedList
+from tfr_listbert.schema import BM25_FEATURE, SPLITS, InputError, RankedList, set_feature
 
 REJECTED_FILE = "rejected.csv"
 _NAMES = (STATISTICS_FILE, REJECTED_FILE, *(f"{split}-*.tfrecord" for split in SPLITS), "tokens-*", ".tokens-*")
@@ -100,12 +100,11 @@ class _FirstPass:
     """Reads every list once, keeps those selected on disk, and what can only be known at the end."""
 
     def __init__(self, data: DataConfig):
-        split = data.split
         self.selection = Selection(data.list_size, data.min_list, data.min_test_list, data.keep_equal_labels)
         self.trained = QuerySet()
         self.counts = collections.Counter()
         self.texts: dict[str, str] = {}
-        self._splitter = Splitter(split.by, split.test_rate, split.validation_rate, split.salt)
+        self._split = data.split
         self._needs_bm25 = BM25_FEATURE in data.features
 
     def run(self, lists: Iterator[RankedList], scratch: Path) -> None:
@@ -113,7 +112,7 @@ class _FirstPass:
         with contextlib.ExitStack() as stack:
             writers = {split: stack.enter_context(ShardWriter(scratch, split)) for split in SPLITS}
             for ranked_list in tqdm(lists, desc="reading", unit=" lists"):
-                split = self._splitter.choose_split(ranked_list)
+                split = choose_split(ranked_list, self._split)
                 chosen = self.selection.choose_list(ranked_list, split)
                 if chosen is not None:
                     self.counts[split] += 1
@@ -130,7 +129,7 @@ class _FirstPass:
             self.texts.clear()
             return
         for document in ranked_list.documents:
-            self.texts.setdefault(document.document_id, " ".join(document.fields.values()))
+            self.texts.setdefault(document.document_id, document.text)
 
 
 def _write_splits(data: DataConfig, passage: _FirstPass, folder: Path, scratch: Path) -> dict[str, Any]:
@@ -154,13 +153,4 @@ def _read_scratch(scratch: Path, split: str) -> Iterator[RankedList]:
 def add_bm25(ranked_list: RankedList, bm25: BM25) -> RankedList:
     """Returns the list with its documents' feature `bm25` set to their score for the query."""
     scores = bm25.score(ranked_list.query, [document.document_id for document in ranked_list.documents])
-    documents = tuple(
-        _set_feature(document, BM25_FEATURE, float(score))
-        for document, score in zip(ranked_list.documents, scores, strict=True)
-    )
-    return dataclasses.replace(ranked_list, documents=documents)
-
-
-def _set_feature(document: Document, name: str, value: float) -> Document:
-    features: Mapping[str, float] = {**document.features, name: value}
-    return dataclasses.replace(document, features=features)
+    return set_feature(ranked_list, BM25_FEATURE, scores)

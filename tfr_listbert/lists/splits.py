@@ -8,6 +8,7 @@ import hashlib
 
 import numpy as np
 
+from tfr_listbert.config import SplitConfig
 from tfr_listbert.schema import SPLITS, InputError, RankedList, fold_query
 
 
@@ -59,51 +60,36 @@ class QuerySet:
             self._added = array.array("Q")
 
 
-@dataclasses.dataclass(frozen=True)
-class Splitter:
-    """Puts lists into splits.
+def choose_split(ranked_list: RankedList, settings: SplitConfig) -> str:
+    """Returns `train`, `validation` or `test`.
 
-    Attributes:
-        by: `query` splits off the test lists by a hash of the folded query; `time` and `given` take the split that the
-            source assigns.
-        test_rate: fraction of queries in the test split, for `query`.
-        validation_rate: fraction of the training queries that become the validation split, by another hash of the
-            folded query, so that no query is on both sides. Also for `time` and `given`; set 0 where the source has
-            validation lists of its own.
-        salt: changes the hashes.
+    Where split by `query` the test lists are drawn by a hash of the folded query; else the source assigns them. Either
+    way `validation_rate` of the training queries become the validation split, by another hash of the folded query, so
+    that no query is on both sides.
+
+    Raises:
+        InputError: if the source was to assign a split and did not, or has validation lists and others are to be split
+            off.
     """
+    query, split = ranked_list.query, ranked_list.split
+    if settings.by == "query":
+        split = "test" if _draw(query, settings, "test") < settings.test_rate else "train"
+    if split not in SPLITS:
+        raise InputError(
+            f"`data.split.by` is {settings.by}, but the source assigns no split to the query {query!r}; set "
+            "`data.split.by: query`, or choose a reader and options that assign one."
+        )
+    if settings.validation_rate and split == "validation":
+        raise InputError(
+            "The source has validation lists of its own, so no others may be split off; set "
+            f"`data.split.validation_rate: 0`, got {settings.validation_rate}."
+        )
+    is_validation = split == "train" and _draw(query, settings, "validation") < settings.validation_rate
+    return "validation" if is_validation else split
 
-    by: str
-    test_rate: float
-    validation_rate: float
-    salt: str = ""
 
-    def choose_split(self, ranked_list: RankedList) -> str:
-        """Returns `train`, `validation` or `test`.
-
-        Raises:
-            InputError: if the source was to assign a split and did not, or has validation lists and others are to be
-                split off.
-        """
-        split = self._split_by_query(ranked_list.query) if self.by == "query" else ranked_list.split
-        if split not in SPLITS:
-            raise InputError(
-                f"`data.split.by` is {self.by}, but the source assigns no split to the query {ranked_list.query!r}; "
-                "set `data.split.by: query`, or choose a reader and options that assign one."
-            )
-        if self.validation_rate and self.by != "query" and split == "validation":
-            raise InputError(
-                "The source has validation lists of its own, so no others may be split off; set "
-                f"`data.split.validation_rate: 0`, got {self.validation_rate}."
-            )
-        is_validation = split == "train" and self._draw(ranked_list.query, "validation") < self.validation_rate
-        return "validation" if is_validation else split
-
-    def _split_by_query(self, query: str) -> str:
-        return "test" if self._draw(query, "test") < self.test_rate else "train"
-
-    def _draw(self, query: str, purpose: str) -> float:
-        return hash_query(query, f"{self.salt}\0{purpose}") / 2**64
+def _draw(query: str, settings: SplitConfig, purpose: str) -> float:
+    return hash_query(query, f"{settings.salt}\0{purpose}") / 2**64
 
 
 def mark_seen(ranked_list: RankedList, trained: QuerySet) -> RankedList:
