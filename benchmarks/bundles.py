@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
+from benchmarks.environments import FOLDER
 from tfr_listbert.config import read_config
 from tfr_listbert.evaluation.shop_report import simulate_shop
 from tfr_listbert.lists.preparation import prepare_data
 from tfr_listbert.rows.tokenizer_corpus import train_configured_tokenizer
 
-FOLDER = Path("runs/benchmarks")
 CODE = Path(__file__).parent.parent.absolute()
 SCRIPT = Path(__file__).with_name("untrained.py").absolute()
 

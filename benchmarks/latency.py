@@ -15,11 +15,10 @@ All are SavedModels in one process, without network and server; each request is 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import contextlib
 import dataclasses
+import itertools
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bundles import BEFORE, TEACHER_BEFORE, choose_before, export_bundles, export_catalogue
-from benchmarks.tables import Claim, describe_machine, format_claims, print_header, print_row
+from benchmarks.tables import Claim, describe_machine, format_claims, measure_load, print_header, print_row
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.schema import Document
@@ -105,22 +104,9 @@ def measure(system: System, requests: Sequence[Mapping[str, Any]], clients: int)
     """Returns the milliseconds of each request and requests per second of so many clients, each asking in turn."""
     system.ask(requests[0])
     system.ask(requests[-1])
-    start = time.perf_counter()
-    end = start + SECONDS
-
-    def ask(client: int) -> list[float]:
-        times: list[float] = []
-        own = MINIMUM if clients == 1 else 2
-        while (time.perf_counter() < end and len(times) < MOST) or len(times) < own:
-            inputs = requests[(client + len(times)) % len(requests)]
-            since = time.perf_counter()
-            system.ask(inputs)
-            times.append((time.perf_counter() - since) * 1000)
-        return times
-
-    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        times = [value for part in pool.map(ask, range(clients)) for value in part]
-    return np.array(times), len(times) / (time.perf_counter() - start)
+    turns = [itertools.islice(itertools.cycle(requests), client, None) for client in range(clients)]
+    calls = [lambda own=own: system.ask(next(own)) for own in turns]
+    return measure_load(calls, SECONDS, MINIMUM if clients == 1 else 2, MOST)
 
 
 def parse_arguments() -> argparse.Namespace:

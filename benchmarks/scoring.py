@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.environments import FOLDER, build_environment
+from benchmarks.environments import FOLDER
 from benchmarks.flops import count_forward_flops, share_of_peak, start_peak_meter
-from benchmarks.peers import Choice, choose_best, start_peer
-from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
-from benchmarks.training import HERE, share_lists
+from benchmarks.peers import Choice, choose_best
+from benchmarks.tables import Claim, describe_machine, format_claims, format_peers, format_spread
+from benchmarks.training import describe_sizes, share_lists, start_sentence_transformers
 from tfr_listbert.config import Config
 from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.export.bundle import export_ranker
@@ -84,7 +84,9 @@ def measure(config: Config) -> None:
         f"Scoring {len(titles)} documents of a query, {config.encoder.size}, {ROUNDS} rounds of {ROUND_SECONDS:.0f} s "
         f"in turns; {describe_machine(about['versions'])}\n"
     )
-    print(format_times(rounds, {name: choice.label for name, choice in choices.items()}, tokens) + "\n")
+    times = {name: [1000 * one[name]["seconds"] for one in rounds] for name in timers}
+    labels = {name: choice.label for name, choice in choices.items()}
+    print(format_peers("ms", times, ".0f", tokens, labels) + "\n")
     print(
         format_claims(build_claims(rounds, peaks, count_forward_flops(lengths, resolve_shape(config.encoder))), REASON)
     )
@@ -142,10 +144,7 @@ def choose_peers(
     config: Config, batcher: RowBatcher, folder: Path, stack: contextlib.ExitStack
 ) -> tuple[dict[str, Choice], dict[str, Any]]:
     """Returns the peers at their best settings, in one process that ends with `stack`, and what it says of itself."""
-    sizes = dataclasses.asdict(resolve_shape(config.encoder))
-    sizes["vocabulary_size"] = batcher.packer.tokenizer.vocabulary_size
-    python = build_environment(HERE / "requirements_sentence_transformers.txt")
-    ask = start_peer([python, HERE / "sentence_transformers_peer.py", folder / "lists.jsonl", json.dumps(sizes)], stack)
+    ask = start_sentence_transformers(describe_sizes(config, batcher), folder, stack)
     grid = list(itertools.product((8, 16, 32, DOCUMENTS), (1, os.cpu_count())))
     torch = [Choice(f"{rows} rows, {threads} threads", ask, f"predict {{}} {rows} {threads}") for rows, threads in grid]
     onnx = [
@@ -159,17 +158,6 @@ def choose_peers(
 
     chosen = {CROSS_ENCODER: choose_best(torch, CHOICE_SECONDS, speed), ONNX: choose_best(onnx, CHOICE_SECONDS, speed)}
     return chosen, ask("describe 0")
-
-
-def format_times(
-    rounds: Sequence[Mapping[str, Mapping[str, float]]], labels: Mapping[str, str], tokens: Mapping[str, float]
-) -> str:
-    """Returns a Markdown table of milliseconds and the mean of a row's tokens, padding not counted."""
-    lines = ["| | ms, median (range) | tokens of a row | at its best |", "|---|---|---|---|"]
-    for name in rounds[0]:
-        times = format_spread([1000 * one[name]["seconds"] for one in rounds], ".0f")
-        lines.append(f"| {name} | {times} | {tokens[name]:.1f} | {labels.get(name, '')} |")
-    return "\n".join(lines)
 
 
 def build_claims(

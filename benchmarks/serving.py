@@ -9,7 +9,6 @@ The overhead is measured first: bare call, REST and gRPC in turn, so that whatev
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import contextlib
 import http
 import http.client
@@ -17,7 +16,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,15 @@ import numpy as np
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-from benchmarks.tables import Claim, describe_machine, format_claims, print_header, print_row
+from benchmarks.tables import (
+    Claim,
+    describe_machine,
+    format_claims,
+    measure_load,
+    print_header,
+    print_row,
+    time_call,
+)
 from serving.remote.golden import find_bundle, read_golden_requests
 from serving.remote.grpc_model import build_tensor
 from tfr_listbert.export.reload import ReloadedModel
@@ -95,13 +101,6 @@ def _get_leaf(value: Any) -> Any:
     return _get_leaf(value[0]) if isinstance(value, list) else value
 
 
-def time_call(call: Call) -> float:
-    """Returns the milliseconds of a call."""
-    start = time.perf_counter()
-    call()
-    return (time.perf_counter() - start) * 1000
-
-
 def measure_overhead(calls: Mapping[str, Call]) -> dict[str, list[float]]:
     """Returns the median milliseconds of each call in each of ROUNDS rounds, all calls taken in turn."""
     for call in calls.values():
@@ -122,23 +121,6 @@ def build_claims(medians: Mapping[str, Sequence[float]]) -> list[Claim]:
         added = [value - own for value, own in zip(medians[name], bare, strict=True)]
         claims.append(Claim(f"{name} adds to it", added, ".1f", GOAL_MILLISECONDS, is_ceiling=True, unit=" ms"))
     return claims
-
-
-def measure_load(build: Callable[[], Call], clients: int, seconds: float) -> tuple[np.ndarray, float]:
-    """Returns the milliseconds of each request and requests per second of so many clients, each asking in turn."""
-
-    def ask(call: Call) -> list[float]:
-        end = time.perf_counter() + seconds
-        times = []
-        while time.perf_counter() < end:
-            times.append(time_call(call))
-        return times
-
-    calls = [build() for _ in range(clients)]
-    start = time.perf_counter()
-    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        times = [value for part in pool.map(ask, calls) for value in part]
-    return np.array(times), len(times) / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -162,7 +144,8 @@ def main() -> None:
         print_header("documents")
         for name, build in builds.items():
             for clients in settings.clients:
-                print_row(settings.documents, clients, name, *measure_load(build, clients, settings.seconds))
+                own = [build() for _ in range(clients)]
+                print_row(settings.documents, clients, name, *measure_load(own, settings.seconds))
 
 
 if __name__ == "__main__":

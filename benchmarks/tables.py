@@ -1,13 +1,17 @@
-"""What the tables of all benchmarks share."""
+"""What the tables of all benchmarks share, and how a load is measured."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import math
 import os
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -71,6 +75,60 @@ def format_claims(claims: Sequence[Claim], reason: str = "") -> str:
     return "\n".join(
         [*head, *(claim.format_row() for claim in claims), *(["", reason] if reason and is_missed else [])]
     )
+
+
+def format_peers(
+    what: str,
+    values: Mapping[str, Sequence[float]],
+    style: str,
+    tokens: Mapping[str, float],
+    labels: Mapping[str, str],
+) -> str:
+    """Returns a Markdown table of a measure of this package and its peers.
+
+    Args:
+        what: the measure and its unit.
+        values: of each by rounds.
+        style: format of the values.
+        tokens: mean of a row's tokens, padding not counted.
+        labels: settings at which peers are at their best.
+    """
+    lines = [f"| | {what}, median (range) | tokens of a row | at its best |", "|---|---|---|---|"]
+    for name, own in values.items():
+        lines.append(f"| {name} | {format_spread(own, style)} | {tokens[name]:.1f} | {labels.get(name, '')} |")
+    return "\n".join(lines)
+
+
+def time_call(call: Callable[[], Any]) -> float:
+    """Returns the milliseconds of a call."""
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1000
+
+
+def measure_load(
+    calls: Sequence[Callable[[], Any]], seconds: float, fewest: int = 1, most: float = math.inf
+) -> tuple[np.ndarray, float]:
+    """Returns the milliseconds of each call, and calls per second, of clients that each call again and again.
+
+    Args:
+        calls: one for each client.
+        seconds: for how long.
+        fewest: calls of each client, even if they take longer.
+        most: calls of each client, even if they take less.
+    """
+    start = time.perf_counter()
+    end = start + seconds
+
+    def repeat(call: Callable[[], Any]) -> list[float]:
+        times: list[float] = []
+        while (time.perf_counter() < end and len(times) < most) or len(times) < fewest:
+            times.append(time_call(call))
+        return times
+
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        times = [value for part in pool.map(repeat, calls) for value in part]
+    return np.array(times), len(times) / (time.perf_counter() - start)
 
 
 def print_header(what: str) -> None:

@@ -29,7 +29,7 @@ import tensorflow as tf
 from benchmarks.environments import build_environment
 from benchmarks.flops import count_forward_flops, share_of_peak, start_peak_meter
 from benchmarks.peers import Choice, Peer, choose_best, start_peer
-from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
+from benchmarks.tables import Claim, describe_machine, format_claims, format_peers, format_spread
 from tfr_listbert.config import Config
 from tfr_listbert.encoders.shapes import resolve_shape
 from tfr_listbert.lists.elwc import read_lists, write_shards
@@ -108,7 +108,9 @@ def measure(config: Config) -> None:
         f"Training, {config.encoder.size}, {LISTS} lists, {ROUNDS} rounds of {ROUND_SECONDS:.0f} s in turns; "
         f"{describe_machine(about['versions'])}\n"
     )
-    print(format_speeds(rounds, {name: one.label for name, one in choices.items()}, tokens) + "\n")
+    speeds = {name: [count_speed(one[name]) for one in rounds] for name in trainers}
+    labels = {name: one.label for name, one in choices.items()}
+    print(format_peers("pairs/s", speeds, ".1f", tokens, labels) + "\n")
     print(format_claims(build_claims(rounds, peaks, waiting), REASON))
     print(f"\nMatrix-product peak, oneDNN on or off: {format_spread([peak / 1e9 for peak in peaks], '.0f')} GFLOP/s.")
 
@@ -146,13 +148,13 @@ def build_steps(config: Config, batcher: RowBatcher, batch_lists: int) -> tuple[
     return step, batches
 
 
-def measure_waiting(config: Config, batcher: RowBatcher, steps: int = WAITED_STEPS) -> float:
-    """Returns the share of the time of `steps` training steps, one after the other, that goes by waiting for data."""
+def measure_waiting(config: Config, batcher: RowBatcher) -> float:
+    """Returns the share of the time of WAITED_STEPS training steps, one after the other, that is spent waiting."""
     step, batches = build_steps(config, batcher, WAITED_BATCH_LISTS)
     for _ in range(10):
         step(next(batches))
     waited, started = 0.0, time.perf_counter()
-    for _ in range(steps):
+    for _ in range(WAITED_STEPS):
         asked = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - asked
@@ -177,16 +179,27 @@ def build_trainer(config: Config, batcher: RowBatcher) -> Trainer:
     return train
 
 
+def describe_sizes(config: Config, batcher: RowBatcher) -> dict[str, Any]:
+    """Returns the shape of the config's encoder and the size of its vocabulary, as peers are told them."""
+    sizes = dataclasses.asdict(resolve_shape(config.encoder))
+    return sizes | {"vocabulary_size": batcher.packer.tokenizer.vocabulary_size}
+
+
+def start_sentence_transformers(sizes: Mapping[str, Any], folder: Path, stack: contextlib.ExitStack) -> Peer:
+    """Starts sentence-transformers, in an environment of its own, on the texts that `share_lists` wrote to a folder."""
+    python = build_environment(HERE / "requirements_sentence_transformers.txt")
+    return start_peer(
+        [python, HERE / "sentence_transformers_peer.py", folder / "lists.jsonl", json.dumps(sizes)], stack
+    )
+
+
 def choose_peers(
     config: Config, batcher: RowBatcher, shared: SharedLists, stack: contextlib.ExitStack
 ) -> tuple[dict[str, Choice], dict[str, Any]]:
     """Returns the peers at their best settings, in processes that end with `stack`, and what sentence-transformers
     says of itself."""
-    sizes = dataclasses.asdict(resolve_shape(config.encoder))
-    sizes["vocabulary_size"] = batcher.packer.tokenizer.vocabulary_size
-    python = build_environment(HERE / "requirements_sentence_transformers.txt")
-    command = [python, HERE / "sentence_transformers_peer.py", shared.folder / "lists.jsonl", json.dumps(sizes)]
-    torch = start_peer(command, stack)
+    sizes = describe_sizes(config, batcher)
+    torch = start_sentence_transformers(sizes, shared.folder, stack)
     grid = itertools.product((4, 16, 32), (32, -1), (1, os.cpu_count()))
     turns = [
         Choice(f"{lists} lists, {rows if rows > 0 else 'all'} rows at once, {threads} threads", torch, line)
@@ -223,17 +236,6 @@ def choose_tfr_peers(sizes: Mapping[str, int], shared: SharedLists, stack: conte
 def count_speed(answer: Mapping[str, float]) -> float:
     """Returns pairs per second."""
     return answer["pairs"] / answer["seconds"]
-
-
-def format_speeds(
-    rounds: Sequence[Mapping[str, Mapping[str, float]]], labels: Mapping[str, str], tokens: Mapping[str, float]
-) -> str:
-    """Returns a Markdown table of pairs per second and the mean of a row's tokens, padding not counted."""
-    lines = ["| | pairs/s, median (range) | tokens of a row | at its best |", "|---|---|---|---|"]
-    for name in rounds[0]:
-        speeds = format_spread([count_speed(one[name]) for one in rounds], ".1f")
-        lines.append(f"| {name} | {speeds} | {tokens[name]:.1f} | {labels.get(name, '')} |")
-    return "\n".join(lines)
 
 
 def build_claims(

@@ -1,8 +1,10 @@
 """Medians, ranges and verdicts, worked out by hand."""
 
+import time
+
 from benchmarks import memory, reading, scoring, serving, training
 from benchmarks.flops import share_of_peak
-from benchmarks.tables import Claim, describe_machine, format_claims, format_spread
+from benchmarks.tables import Claim, describe_machine, format_claims, format_peers, format_spread, measure_load
 
 
 def test_a_spread_is_median_and_range():
@@ -52,9 +54,27 @@ def test_training_is_compared_round_by_round():
     ratios = [[20.0, 30.0], [4.0, 6.0], [2.0, 3.0], [0.6, 0.5], [0.01]]
     assert [claim.values for claim in claims] == ratios
     assert [claim.verdict for claim in claims] == ["met", "**not met**", "**not met**", "met", "met"]
-    table = training.format_speeds(rounds, {training.WIDE: "1 list"}, dict.fromkeys(rounds[0], 28.0)).splitlines()
-    assert table[2] == f"| {training.OURS} | 125.0 (100.0–150.0) | 28.0 |  |"
-    assert table[3] == f"| {training.WIDE} | 5.0 (5.0–5.0) | 28.0 | 1 list |"
+
+
+def test_a_peer_stands_in_the_table_with_its_best_setting():
+    values = {"ours": [150.0, 100.0], "peer": [5.0, 5.0]}
+    table = format_peers("pairs/s", values, ".1f", {"ours": 28.04, "peer": 30.0}, {"peer": "1 list"}).splitlines()
+    assert table[0] == "| | pairs/s, median (range) | tokens of a row | at its best |"
+    assert table[2:] == ["| ours | 125.0 (100.0–150.0) | 28.0 |  |", "| peer | 5.0 (5.0–5.0) | 30.0 | 1 list |"]
+
+
+def test_a_load_is_of_all_clients_for_its_time_or_as_many_calls_as_are_asked_for():
+    counts = [0, 0]
+
+    def call(client):
+        counts[client] += 1
+        time.sleep(0.01)
+
+    calls = [lambda: call(0), lambda: call(1)]
+    times, rate = measure_load(calls, 60.0, most=3)
+    assert counts == [3, 3] and len(times) == 6 and times.min() >= 10.0 and 0 < rate <= 200.0
+    times, _ = measure_load(calls, 0.0, fewest=2)
+    assert counts == [5, 5] and len(times) == 4
 
 
 def test_what_a_server_adds_is_taken_round_by_round():
