@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tfr_listbert.lists.bm25 import BM25, parse_words
-from tfr_listbert.schema import InputError
 
 DOCUMENTS = {"a": "Red dress, red", "b": "Blue dresses", "c": "Leather boots for men", "d": ""}
 
@@ -76,8 +75,3 @@ def test_short_and_frequent_words_are_kept():
 
 def test_letters_and_the_signs_that_combine_with_them_are_one_word():
     assert parse_words("gru\u0308ne नए जूते \u2764\ufe0f", language="none") == ["gr\u00fcne", "नए", "जूते"]
-
-
-def test_unknown_language_is_answered_with_the_nearest_one():
-    with pytest.raises(InputError, match="Did you mean 'english'"):
-        BM25({"a": "boots"}, language="englsh")

@@ -8,6 +8,8 @@ from typing import Any
 import Stemmer
 
 from tfr_listbert.config.checks import require, require_names, require_seed
+from tfr_listbert.registry import suggest
+from tfr_listbert.schema import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +78,9 @@ class BM25Config:
     def __post_init__(self) -> None:
         """Checks language and numbers."""
         languages = [*Stemmer.algorithms(), "none"]
-        require(
-            self.language in languages, "data.bm25.language", f"must be one of {', '.join(languages)}", self.language
-        )
+        if self.language not in languages:
+            hint = suggest(self.language, languages)
+            raise InputError(f"`data.bm25.language` names no Snowball stemmer: got {self.language!r}. {hint}")
         require(self.k1 >= 0, "data.bm25.k1", "must be >= 0", self.k1)
         require(0 <= self.b <= 1, "data.bm25.b", "must be from 0 to 1", self.b)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,6 @@ import bm25s
 import numpy as np
 import scipy.sparse
 import Stemmer
-
-from tfr_listbert.registry import suggest
-from tfr_listbert.schema import InputError
 
 NO_STEMMER = "none"
 """The language that compares words as they are."""
@@ -29,9 +27,6 @@ def parse_words(text: str, language: str = "english") -> list[str]:
     Args:
         text: any text.
         language: a language of the Snowball stemmers, or `none`.
-
-    Raises:
-        InputError: for a language without a stemmer.
 
     >>> parse_words("Running Shoes, size 8")
     ['run', 'shoe', 'size', '8']
@@ -60,9 +55,6 @@ class BM25:
             language: a language of the Snowball stemmers, or `none`.
             k1: how slowly a repeated word saturates, >= 0.
             b: how much long documents are held back, from 0 to 1.
-
-        Raises:
-            InputError: for a language without a stemmer.
         """
         self._stemmer = _build_stemmer(language)
         self._rows = {document_id: row for row, document_id in enumerate(documents)}
@@ -116,14 +108,9 @@ class BM25:
         return np.bincount(np.asarray(words, dtype=np.int64), minlength=len(self._columns)).astype(np.float32)
 
 
+@functools.cache
 def _build_stemmer(language: str) -> Stemmer.Stemmer | None:
-    if language == NO_STEMMER:
-        return None
-    try:
-        return Stemmer.Stemmer(language)
-    except KeyError:
-        hint = suggest(language, [*Stemmer.algorithms(), NO_STEMMER])
-        raise InputError(f"`data.bm25.language` names no Snowball stemmer: got {language!r}. {hint}") from None
+    return None if language == NO_STEMMER else Stemmer.Stemmer(language)
 
 
 def _stem(stemmer: Stemmer.Stemmer | None, text: str) -> list[str]:
