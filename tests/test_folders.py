@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tfr_listbert.folders import lock_folder, recover_folder, replace_file, replace_folder
+from tfr_listbert.folders import lock_folder, recover_folder, replace_file, replace_folder, write_whole
 from tfr_listbert.schema import InputError
 
 
@@ -115,6 +115,14 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert names(tmp_path) == ["metrics.json"]
+
+
+def test_text_is_written_whole_in_utf_8(tmp_path):
+    write_whole(tmp_path / "card.md", "Größe")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(tmp_path / "card.md", "half a pair: \ud800")
+    assert (tmp_path / "card.md").read_bytes() == b"Gr\xc3\xb6\xc3\x9fe"
+    assert names(tmp_path) == ["card.md"]
 
 
 def test_half_a_file_of_a_killed_process_is_nobody_elses(tmp_path):

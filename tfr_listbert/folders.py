@@ -27,6 +27,12 @@ def replace_file(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_whole(path: str | Path, text: str) -> None:
+    """Writes a file of text in UTF-8, whole or not at all."""
+    with replace_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def recover_folder(path: str | Path) -> None:
     """Puts a folder back that a process was replacing when it was killed; call it before reading one to be replaced."""
     path = Path(path).resolve()

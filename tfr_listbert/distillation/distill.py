@@ -15,7 +15,7 @@ from tfr_listbert.distillation.teacher_scores import score_training_lists
 from tfr_listbert.evaluation.intervals import bootstrap_interval, bootstrap_ratio, format_interval, list_ends
 from tfr_listbert.evaluation.judgements import judge_as_configured, relabel
 from tfr_listbert.evaluation.significance import LEVEL, holm, paired_randomization_test
-from tfr_listbert.folders import fill_folder, replace_file
+from tfr_listbert.folders import fill_folder, write_whole
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.schema import RankedList
@@ -139,5 +139,4 @@ def _format_cells(row: Mapping[str, Any]) -> list[str]:
 
 def _write(folder: Path, results: Mapping[str, Any], table: str) -> None:
     for file, text in {RESULTS_FILE: json.dumps(results, indent=1), TABLE_FILE: table}.items():
-        with replace_file(folder / file) as partial:
-            partial.write_text(text + "\n", encoding="utf-8")
+        write_whole(folder / file, text + "\n")

@@ -12,7 +12,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from tfr_listbert.cores import count_cores
 from tfr_listbert.export.manifests import MODELS_FOLDER, build_compose, build_kubernetes
 from tfr_listbert.export.warmup import MAX_BATCH_SIZE
-from tfr_listbert.folders import replace_file
+from tfr_listbert.folders import write_whole
 from tfr_listbert.schema import InputError
 
 MODELS_CONFIG = "models.config"
@@ -155,5 +155,4 @@ def write_deployment(folder: Path, name: str, labels: Labels, seconds: Mapping[i
     }
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in texts.items():
-        with replace_file(folder / file) as partial:  # whole, since a server may be polling it
-            partial.write_text(text, encoding="utf-8")
+        write_whole(folder / file, text)  # since a server may be polling it
