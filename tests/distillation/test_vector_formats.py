@@ -90,8 +90,9 @@ def test_recall_is_the_share_of_the_best_that_is_found(tmp_path):
     draw = np.random.default_rng(1)
     writer = VectorWriter(tmp_path, "m", "float32", 16)
     writer.write([f"d{n}" for n in range(3000)], np.zeros(3000, np.uint64), draw.normal(size=(3000, 16)))
-    writer.close()
-    found = write_faiss_index(read_vectors(tmp_path), draw.normal(size=(50, 16)).astype(np.float32), tmp_path / "faiss")
+    stored = writer.close()
+    assert stored == read_vectors(tmp_path)
+    found = write_faiss_index(stored, draw.normal(size=(50, 16)).astype(np.float32), tmp_path / "faiss")
     recalls = list(found["recall_10"].values())
     assert 0.3 < recalls[0] < recalls[-1] <= 1.0
     assert found["recall_10"][found["search_width"]] >= 0.99

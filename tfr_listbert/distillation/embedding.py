@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import tqdm
@@ -73,13 +74,13 @@ def embed_documents(config: Config) -> Embedded:
             if full:
                 writer.write(*reuse.embed(full))
             progress.update(len(part))
-        writer.close()
-        stored = read_vectors(folder)
+        stored = writer.close()
         if not stored.count:  # bulk files of none would delete all that the last ones have put into an index
             raise InputError(f"`vectors.catalogue` {settings.catalogue} has no products with text; nothing is written.")
         removed = sorted(set(before.read_ids()) - set(stored.read_ids())) if before else []
         _write_formats(config, stored, removed, encoder, queries)
-    embedded = Embedded(read_vectors(settings.output), reuse.encoded, reuse.kept, len(removed), empty)
+    stored = dataclasses.replace(stored, folder=Path(settings.output))
+    embedded = Embedded(stored, reuse.encoded, reuse.kept, len(removed), empty)
     print(
         f"{settings.output}: {stored.count} vectors of {stored.vector_size} {stored.dtype} numbers; {embedded.encoded} "
         f"encoded, {embedded.kept} kept, {embedded.removed} removed, {empty} without text left out. Student "

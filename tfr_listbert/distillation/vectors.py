@@ -140,7 +140,9 @@ class VectorWriter:
         (self._folder / f"ids-{number:05d}.json").write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
         self._counts.append(len(ids))
 
-    def close(self) -> None:
-        """Writes what says that the folder is whole."""
-        values = {"model": self._model, "dtype": self._dtype, "vector_size": self._vector_size, "counts": self._counts}
+    def close(self) -> StoredVectors:
+        """Writes what says that the folder is whole; returns the vectors in it."""
+        stored = StoredVectors(self._folder, self._model, self._dtype, self._vector_size, tuple(self._counts))
+        values = {name: value for name, value in vars(stored).items() if name != "folder"}
         (self._folder / VECTORS_FILE).write_text(json.dumps(values) + "\n", encoding="utf-8")
+        return stored

@@ -1,4 +1,4 @@
-"""The products whose vectors are stored: a catalogue's files, or the documents of all prepared lists."""
+"""The products of a shop: those in a catalogue's files, or the documents of all prepared lists."""
 
 from __future__ import annotations
 
