@@ -7,6 +7,7 @@ Answers each line of its input by the floating-point operations per second of a 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import sys
 import time
@@ -50,7 +51,7 @@ def share_of_peak(work: list[float], peaks: list[float]) -> list[float]:
     >>> share_of_peak([50.0, 60.0], [80.0, 100.0, 75.0])
     [0.5, 0.6]
     """
-    return [done / max(pair) for done, pair in zip(work, zip(peaks, peaks[1:], strict=False), strict=True)]
+    return [done / max(pair) for done, pair in zip(work, itertools.pairwise(peaks), strict=True)]
 
 
 def _measure_peak(multiply: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], matrix: tf.Tensor) -> float:

@@ -59,10 +59,6 @@ class Registry(Generic[Entry]):
         """Iterates over the names in alphabetical order."""
         return iter(sorted(self._entries))
 
-    def __contains__(self, name: str) -> bool:
-        """Says whether `name` is registered."""
-        return name in self._entries
-
 
 ENCODERS: Registry = Registry("encoder")
 LOSSES: Registry = Registry("loss")

@@ -1,1 +1,1 @@
-"""Metrics, baselines, significance and reports."""
+"""Baselines, judgements, significance, comparisons and reports; `tfr_listbert.metrics` has the metrics."""

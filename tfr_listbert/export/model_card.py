@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -46,7 +47,7 @@ def count_fitting(seconds: Mapping[int, float], budget_seconds: float) -> int:
     lengths = sorted(seconds)
     if seconds[lengths[0]] > budget_seconds:
         return 0
-    for shorter, longer in zip(lengths, lengths[1:], strict=False):
+    for shorter, longer in itertools.pairwise(lengths):
         if seconds[longer] > budget_seconds:
             slope = (seconds[longer] - seconds[shorter]) / (longer - shorter)
             return int(shorter + (budget_seconds - seconds[shorter]) / slope)

@@ -216,14 +216,14 @@ def _require_names(path: str, fields: Sequence[str], features: Sequence[str]) ->
     document = next((one.documents[0] for one in map(parse_elwc, read_records(path)) if one.documents), None)
     if document is None:
         return
-    for setting, names, known in (
+    for kind, names, known in (
         ("text field", fields, list(document.fields)),
         ("numeric feature", features, list(document.features)),
     ):
         for name in names:
             if name not in known:
                 raise InputError(
-                    f"The lists in {path} have no {setting} {name!r}; name it in the `data` section and run "
+                    f"The lists in {path} have no {kind} {name!r}; name it in the `data` section and run "
                     f"pipelines/prepare_data.py again. {suggest(name, known)}"
                 )
 

@@ -50,7 +50,7 @@ class Image:
 
 Block = Heading | Paragraph | Table | Image
 
-STYLE = """
+_STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; color: #222; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; margin: 1em 0; }
 th, td { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
@@ -89,10 +89,14 @@ def _to_markdown(block: Block, image_folder: str) -> str:
 
 def format_html(blocks: Sequence[Block], title: str) -> str:
     """Returns the blocks as one HTML page with its pictures inside."""
-    body = "\n".join(map(_to_html, blocks))
+    return format_page("\n".join(map(_to_html, blocks)), title)
+
+
+def format_page(body: str, title: str, style: str = "") -> str:
+    """Returns an HTML page; `body` is HTML, `title` plain text, `style` CSS beside that of all pages."""
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head><body>\n{body}\n</body></html>\n"
+        f"<style>{_STYLE}{style}</style></head><body>\n{body}\n</body></html>\n"
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfr_listbert.config import CompareConfig, Config
-from tfr_listbert.evaluation.comparison.document import STYLE
+from tfr_listbert.evaluation.comparison.document import format_page
 from tfr_listbert.evaluation.comparison.leaderboard import Leaderboard
 from tfr_listbert.evaluation.comparison.results import Results, System, SystemRun
 from tfr_listbert.metrics import ScoredList
@@ -16,7 +16,7 @@ from tfr_listbert.schema import RankedList
 
 QUERIES_FILE = "queries.html"
 _DOCUMENTS_SHOWN = 10
-_PAGE_STYLE = """
+_STYLE = """
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 2em; }
 .grade { display: inline-block; min-width: 2.2em; text-align: center; border-radius: .3em; background: #eee; }
 .best { background: #b7e3b0; } .some { background: #e6efb5; }
@@ -60,11 +60,8 @@ def format_query_page(results: Results, first: System, second: System, config: C
                 for own, run in zip(names, runs, strict=True)
             ]
             parts.append(_format_query(results.lists[index], columns))
-    title = html.escape(f"{names[0]} and {names[1]}, query by query")
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{STYLE}{_PAGE_STYLE}</style></head><body>\n<h1>{title}</h1>\n{chr(10).join(parts)}\n</body></html>\n"
-    )
+    title = f"{names[0]} and {names[1]}, query by query"
+    return format_page("\n".join([f"<h1>{html.escape(title)}</h1>", *parts]), title, _STYLE)
 
 
 def _choose_queries(runs: Sequence[SystemRun], metric: str, count: int) -> tuple[list[int], list[int]]:

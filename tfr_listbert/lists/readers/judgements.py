@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tfr_listbert.lists.readers.documents import forbid_repeats
 from tfr_listbert.lists.request import ReadRequest
-from tfr_listbert.lists.tables.database import Database, quote_list, quote_name
+from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
 from tfr_listbert.lists.tables.formats import Source
 from tfr_listbert.lists.tables.intake import load_rows
 from tfr_listbert.lists.tables.rules import (
@@ -91,11 +91,8 @@ def _limit_position() -> Rule:
 
 def _require_split() -> Rule:
     text = quote_name(SPLIT)
-    return Rule("split is not train, validation or test", f"coalesce({text}, '') NOT IN {_as_tuple(SPLITS)}", text)
-
-
-def _as_tuple(texts: Sequence[str]) -> str:
-    return f"({quote_list(list(texts))[1:-1]})"
+    splits = ", ".join(map(quote_text, SPLITS))
+    return Rule("split is not train, validation or test", f"coalesce({text}, '') NOT IN ({splits})", text)
 
 
 def _forbid_second_text(keys: Sequence[str]) -> Rule:

@@ -45,27 +45,27 @@ def load_rows(
         late_rules: as in `check_rows`.
         numbers: those of the columns that are numbers.
     """
-    name = quote_name(table)
-    rows = clean_rows(source.scan(columns, keeps_rejects=True), columns)
-    rows = clean_numbers(rows, [name for name in numbers if name in columns], source.decimal)
+    target = quote_name(table)
+    query = clean_rows(source.scan(columns, keeps_rejects=True), columns)
+    query = clean_numbers(query, [name for name in numbers if name in columns], source.decimal)
     database.run(
-        f"CREATE TABLE {name} AS {check_rows(rows, [forbid_broken(source.broken_reason), *rules], late_rules)}"
+        f"CREATE TABLE {target} AS {check_rows(query, [forbid_broken(source.broken_reason), *rules], late_rules)}"
     )
     take_unreadable(database, source)
-    (rows,) = database.read_row(f"SELECT count(*) FROM {name}")
+    (rows,) = database.read_row(f"SELECT count(*) FROM {target}")
     require_all_rows(database, source, columns, rows)
     broken = database.read_rows(
-        f"SELECT _file, _reason, count(*) FROM {name} WHERE _reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        f"SELECT _file, _reason, count(*) FROM {target} WHERE _reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
     )
 
     def select_broken(path: str) -> str:
         return (
-            f"SELECT _row - (SELECT min(_row) FROM {name} WHERE _file = {quote_text(path)}) + 1, _reason, _value "
-            f"FROM {name} WHERE _file = {quote_text(path)} AND _reason IS NOT NULL ORDER BY _row"
+            f"SELECT _row - (SELECT min(_row) FROM {target} WHERE _file = {quote_text(path)}) + 1, _reason, _value "
+            f"FROM {target} WHERE _file = {quote_text(path)} AND _reason IS NOT NULL ORDER BY _row"
         )
 
     report_rejected(rejections, database, source, rows, broken, select_broken)
-    database.run(f"DELETE FROM {name} WHERE _reason IS NOT NULL")
+    database.run(f"DELETE FROM {target} WHERE _reason IS NOT NULL")
 
 
 def report_summed(
