@@ -18,8 +18,8 @@ import tensorflow as tf
 from tests.conftest import build_list
 from tfr_listbert.config import CompareConfig, build_dataclass, write_config
 from tfr_listbert.evaluation.comparison import compare
-from tfr_listbert.evaluation.comparison.folds import Fold, prepare_folds
-from tfr_listbert.evaluation.comparison.plan import plan_rows, plan_seeds
+from tfr_listbert.evaluation.comparison.folds import prepare_folds
+from tfr_listbert.evaluation.comparison.plan import plan_rows, plan_seeds, plan_trials
 from tfr_listbert.evaluation.comparison.tables import SHOWN_METRICS
 from tfr_listbert.lists.elwc import read_lists, write_shards
 from tfr_listbert.schema import InputError
@@ -201,12 +201,13 @@ def test_a_run_with_another_start_is_refused(tiny_config, tmp_path, was_there):
 
 def test_nothing_is_chosen_while_a_trial_has_failed(tiny_config, tmp_path, monkeypatch):
     config = with_compare(tiny_config, tmp_path, losses=[{"loss": "softmax_loss"}], learning_rates=[1e-3, 3e-3])
-    [row], fold = plan_rows(config.compare), Fold(0, config.data.lists)
+    [row] = plan_rows(config.compare)
+    runs = plan_trials(config, row, config.data.lists, 0)
     ends = {1e-3: build_outcome([0.5]), 3e-3: dataclasses.replace(build_outcome([]), is_failed=True)}
     monkeypatch.setattr(compare, "read_end", lambda run: ends[run.trial.learning_rate])
-    assert compare._choose(config, row, fold) is None
+    assert compare._choose(row, runs) is None
     ends[3e-3] = build_outcome([0.6])
-    assert compare._choose(config, row, fold).learning_rate == 3e-3
+    assert compare._choose(row, runs).learning_rate == 3e-3
 
 
 @pytest.mark.parametrize(("name", "value"), [("checkpoint", "last"), ("relevant_from", 2.0)])

@@ -38,13 +38,18 @@ class _Plan:
         rows: the losses.
         notes: mark of each.
         folds: lists to train on and to test.
-        trials: runs by which settings are chosen.
+        trials_by_row: runs by which settings are chosen, of each loss by folds; none where there is nothing to choose.
     """
 
     rows: Sequence[Row]
     notes: Sequence[str]
     folds: Sequence[Fold]
-    trials: Sequence[Run]
+    trials_by_row: Sequence[Sequence[Sequence[Run]]]
+
+    @property
+    def trials(self) -> list[Run]:
+        """The trials of all losses and folds."""
+        return [run for by_fold in self.trials_by_row for runs in by_fold for run in runs]
 
 
 def compare_losses(config: Config) -> Results | None:
@@ -71,7 +76,9 @@ def _compare(config: Config) -> Results:
     plan = _plan(config, config.compare.output)
     with _Progress(sum(count_runs(plan.rows, config.compare))) as progress:
         progress.run(plan.trials, config.compare.jobs)
-        choices = [[_choose(config, row, fold) for fold in plan.folds] for row in plan.rows]
+        choices = [
+            [_choose(row, runs) for runs in by_fold] for row, by_fold in zip(plan.rows, plan.trials_by_row, strict=True)
+        ]
         seeds = _plan_seeds(config, plan, choices)
         for run in seeds:
             _take_over(run, plan.trials)
@@ -79,7 +86,7 @@ def _compare(config: Config) -> Results:
     lists = read_test_lists(config, plan.folds)
     systems = [
         read_system(config, row, note, chosen, plan.folds, lists)
-        for row, note, chosen in zip(plan.rows, _add_trials(config, plan), choices, strict=True)
+        for row, note, chosen in zip(plan.rows, _add_trials(plan), choices, strict=True)
     ]
     results = Results(lists, [*systems, *score_baselines(config, lists)])
     _report(config, results, plan.trials)
@@ -94,7 +101,7 @@ def _plan(config: Config, place: str) -> _Plan:
     folds = prepare_folds(config, place)
     labels = read_labels(fold.lists for fold in folds)
     notes = [check_labels(row, labels) for row in rows]
-    trials = [run for row in rows for fold in folds for run in plan_trials(config, row, fold.lists, fold.number)]
+    trials = [[plan_trials(config, row, fold.lists, fold.number) for fold in folds] for row in rows]
     return _Plan(rows, notes, folds, trials)
 
 
@@ -109,12 +116,11 @@ def _estimate(config: Config, plan: _Plan) -> str:
     return describe_effort(plan.trials, seeds, ended, seconds, config.compare.jobs)
 
 
-def _choose(config: Config, row: Row, fold: Fold) -> Trial | None:
+def _choose(row: Row, runs: Sequence[Run]) -> Trial | None:
     """Returns the hyper-parameters with the best validation metric; None if no trial came to its end, or one failed.
 
     A trial that failed is tried again by the next call, and may then turn out the best.
     """
-    runs = plan_trials(config, row, fold.lists, fold.number)
     if not runs:
         return row.trials[0]
     ends = {run.trial: read_end(run) for run in runs}
@@ -124,19 +130,19 @@ def _choose(config: Config, row: Row, fold: Fold) -> Trial | None:
     return max(kept, key=kept.get) if kept else None
 
 
-def _add_trials(config: Config, plan: _Plan) -> list[str]:
+def _add_trials(plan: _Plan) -> list[str]:
     """Returns the mark of each loss with what must be known of its trials."""
     notes = []
-    for row, note in zip(plan.rows, plan.notes, strict=True):
-        by_fold = [[read_end(run) for run in plan_trials(config, row, fold.lists, fold.number)] for fold in plan.folds]
-        failed = sum(outcome.is_failed for ends in by_fold for outcome in ends)
-        has_none = any(ends and all(outcome.is_diverged for outcome in ends) for ends in by_fold)
-        own = [
+    for by_fold, note in zip(plan.trials_by_row, plan.notes, strict=True):
+        ends = [[read_end(run) for run in runs] for runs in by_fold]
+        failed = sum(outcome.is_failed for own in ends for outcome in own)
+        has_none = any(own and all(outcome.is_diverged for outcome in own) for own in ends)
+        marks = [
             "diverged in every trial" if has_none else "",
-            f"failed: {failed} of {sum(map(len, by_fold))} trials" if failed else "",
+            f"failed: {failed} of {sum(map(len, ends))} trials" if failed else "",
             note,
         ]
-        notes.append("; ".join(filter(None, own)))
+        notes.append("; ".join(filter(None, marks)))
     return notes
 
 
