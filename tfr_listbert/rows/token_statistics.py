@@ -11,7 +11,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfr_listbert.config import TextConfig
-from tfr_listbert.folders import replace_file
+from tfr_listbert.folders import write_whole
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.lists.statistics import STATISTICS_FILE, Distribution, format_values, join_row
 from tfr_listbert.schema import QUERY
@@ -34,8 +34,7 @@ def add_token_statistics(lists: str | Path, tokenizer: tf.Module, text: TextConf
             described["tokens_per_row"], described["cut_rates"] = counted.describe(), rates
             print(f"{split}: tokens per row: {format_values(described['tokens_per_row'])}")
             print(f"{split}: texts cut by their budget: {', '.join(f'{n} {rate:.1%}' for n, rate in rates.items())}")
-    with replace_file(path) as partial:
-        partial.write_text(json.dumps(statistics, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_whole(path, json.dumps(statistics, indent=1, ensure_ascii=False))
 
 
 def _count_tokens(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tfr_listbert.config import Config, read_config, write_config
-from tfr_listbert.folders import lock_folder, replace_file
+from tfr_listbert.folders import lock_folder, replace_file, write_whole
 from tfr_listbert.rows.profile import RowProfile
 from tfr_listbert.rows.tested_queries import find_tested_splits
 from tfr_listbert.schema import InputError
@@ -51,8 +51,7 @@ def open_run(config: Config, measure: Callable[[], RowProfile]) -> RowProfile:
     """
 
     def write_profile(run: Path) -> None:
-        with replace_file(run / "rows.json") as partial:
-            partial.write_text(json.dumps(dataclasses.asdict(measure())) + "\n")
+        write_whole(run / "rows.json", json.dumps(dataclasses.asdict(measure())) + "\n")
 
     contents = describe_contents(config)
     return read_profile(open_folder(config, list_fixed_sections(config), contents, write_profile))
@@ -89,8 +88,7 @@ def open_folder(
 def _prepare_folder(
     run: Path, config: Config, contents: Mapping[str, str], has_tokenizer: bool, prepare: Callable[[Path], None]
 ) -> None:
-    with replace_file(run / CONTENTS_FILE) as partial:
-        partial.write_text(json.dumps(contents, indent=1) + "\n")
+    write_whole(run / CONTENTS_FILE, json.dumps(contents, indent=1) + "\n")
     if not has_tokenizer:
         shutil.rmtree(run / "tokenizer", ignore_errors=True)  # of a start that was killed, maybe with another one
         shutil.copytree(config.text.folder, run / "tokenizer")
@@ -194,8 +192,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def write_metrics(run: str | Path, metrics: dict[str, Any]) -> None:
     """Writes `metrics.json`, whole or not at all."""
-    with replace_file(Path(run) / "metrics.json") as partial:
-        partial.write_text(json.dumps(metrics, indent=2) + "\n")
+    write_whole(Path(run) / "metrics.json", json.dumps(metrics, indent=2) + "\n")
 
 
 def compute_version(run: str | Path, checkpoint: str | int = "best") -> str:

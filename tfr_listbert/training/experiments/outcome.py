@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfr_listbert.config import Config
-from tfr_listbert.folders import replace_file
+from tfr_listbert.folders import replace_file, write_whole
 from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import DivergedError, InputError
 from tfr_listbert.training.checkpoints import read_progress
@@ -147,8 +147,7 @@ def run_to_end(config: Config, is_trial: bool) -> None:
         pairs=progress.pairs,
         seconds=time.monotonic() - started,
     )
-    with replace_file(Path(config.train.run) / OUTCOME_FILE) as partial:
-        partial.write_text(json.dumps(dataclasses.asdict(outcome), indent=1) + "\n")
+    write_whole(Path(config.train.run) / OUTCOME_FILE, json.dumps(dataclasses.asdict(outcome), indent=1) + "\n")
 
 
 def keep_settings(config: Config) -> None:
@@ -158,8 +157,7 @@ def keep_settings(config: Config) -> None:
         _require_same(config)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replace_file(path) as partial:
-        partial.write_text(json.dumps(_describe_settings(config), indent=1) + "\n")
+    write_whole(path, json.dumps(_describe_settings(config), indent=1) + "\n")
 
 
 def _write_scores(config: Config) -> None:
