@@ -13,7 +13,7 @@ from tfr_listbert.distillation import embedding
 from tfr_listbert.distillation.embedding import embed_documents
 from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.faiss_index import _find_lowest, _measure_recall, write_faiss_index
-from tfr_listbert.distillation.search_files import write_search_files
+from tfr_listbert.distillation.search_files import read_deletes, write_deletes, write_search_files
 from tfr_listbert.distillation.vectors import VectorWriter, read_vectors
 from tfr_listbert.schema import InputError
 
@@ -52,26 +52,70 @@ def test_elasticsearch_is_told_to_keep_exact_floats(stored):
 
 
 def test_ids_that_engines_refuse_are_refused_and_not_deleted(stored, tmp_path, monkeypatch):
-    write_search_files(stored, "opensearch", "shop", ["é" * 300, "gone"], tmp_path / "first")
-    assert "é" not in (tmp_path / "first" / "removed-00000.ndjson").read_text()
+    write_deletes([("shop", "é" * 300), ("shop", "gone")], tmp_path)
+    assert read_deletes(tmp_path) == {("shop", "gone")}
     monkeypatch.setattr(type(stored), "read_ids", lambda self: ["é" * 300])
     with pytest.raises(InputError, match="at most 512 bytes, got 600: 'éé"):
-        write_search_files(stored, "opensearch", "shop", [], tmp_path / "files")
+        write_search_files(stored, "opensearch", "shop", tmp_path / "files")
     assert not (tmp_path / "files").exists()
 
 
-def test_products_that_are_no_more_are_deleted_from_the_index(student_config, tmp_path):
-    catalogue, settings = tmp_path / "products.jsonl", {"output": str(tmp_path / "vectors"), "formats": ("opensearch",)}
-    vectors = dataclasses.replace(student_config.vectors, catalogue=str(catalogue), index="shop", **settings)
-    for names in ("abc", "bd"):
+@pytest.fixture
+def embed(student_config, tmp_path):
+    """Embeds products of such names, and returns what was done and what is deleted from OpenSearch's indices."""
+    catalogue = tmp_path / "products.jsonl"
+    settings = {"output": str(tmp_path / "vectors"), "catalogue": str(catalogue), "index": "shop"}
+
+    def embed(names, **changes):
         rows = [{"document_id": name, "title": f"red {name}", "brand": ""} for name in names]
         catalogue.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        vectors = dataclasses.replace(student_config.vectors, **settings | {"formats": ("opensearch",)} | changes)
         embedded = embed_documents(dataclasses.replace(student_config, vectors=vectors))
-        removed = embedded.stored.folder / "opensearch" / "removed-00000.ndjson"
-        assert removed.exists() == (names == "bd")
+        return embedded, read_deletes(embedded.stored.folder / "opensearch")
+
+    return embed
+
+
+def test_products_that_are_no_more_are_deleted_from_the_index(embed):
+    assert embed("abc")[1] == set()
+    embedded, _ = embed("bd")
     assert embedded.removed == 2
-    lines = [json.loads(line) for line in removed.read_text().splitlines()]
-    assert lines == [{"delete": {"_index": "shop", "_id": name}} for name in "ac"]
+    text = (embedded.stored.folder / "opensearch" / "removed-00000.ndjson").read_text()
+    assert [json.loads(line) for line in text.splitlines()] == [
+        {"delete": {"_index": "shop", "_id": name}} for name in "ac"
+    ]
+
+
+def test_deletes_stay_until_they_are_sent_without_what_is_back(embed, capsys):
+    embed("abcd")
+    embed("bcd")
+    assert embed("bcd")[1] == {("shop", "a")}
+    embedded, deletes = embed("cd", formats=())
+    assert deletes == {("shop", "a"), ("shop", "b")}
+    assert sorted(path.name for path in embedded.stored.folder.glob("opensearch/*")) == ["removed-00000.ndjson"]
+    assert "`vectors.formats` is without opensearch" in capsys.readouterr().out
+    assert embed("ad", index="other")[1] == {("shop", "a"), ("shop", "b"), ("other", "c")}
+    embedded, deletes = embed("acd")
+    assert deletes == {("shop", "b"), ("other", "c")}
+    (embedded.stored.folder / "opensearch" / "removed-00000.ndjson").unlink()
+    assert embed("acd")[1] == set()
+    assert embed("acd", formats=())[1] == set()
+    assert embed("ac", formats=())[1] == {("shop", "d")}
+
+
+def test_an_engine_that_was_never_asked_for_gets_no_folder(embed):
+    embed("ab", formats=())
+    embedded, _ = embed("a", formats=())
+    assert not (embedded.stored.folder / "opensearch").exists()
+
+
+def test_a_file_of_deletes_that_was_damaged_is_named(embed):
+    embed("ab")
+    embedded, _ = embed("a")
+    with (embedded.stored.folder / "opensearch" / "removed-00000.ndjson").open("a") as file:
+        file.write('{"delete": {"_in')
+    with pytest.raises(InputError, match="removed-00000.ndjson line 2 must be a delete"):
+        embed("a")
 
 
 def test_the_faiss_index_finds_what_exact_search_finds(stored, student_config):

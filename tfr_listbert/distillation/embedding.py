@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import tqdm
 from tfr_listbert.config import Config, build_dataclass
 from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.faiss_index import import_faiss, write_faiss_index
-from tfr_listbert.distillation.search_files import write_search_files
+from tfr_listbert.distillation.search_files import MAPPINGS, read_deletes, write_deletes, write_search_files
 from tfr_listbert.distillation.vectors import VECTORS_FILE, StoredVectors, VectorWriter, read_vectors
 from tfr_listbert.folders import recover_folder, replace_folder
 from tfr_listbert.lists.catalogue import read_catalogue, read_listed_documents
@@ -51,11 +51,12 @@ def embed_documents(config: Config) -> Embedded:
     """Writes the vectors that the student in `train.run` gives a catalogue to `vectors.output`.
 
     Where the folder holds vectors of the same student and type, those of documents with the same text are kept. The
-    folder is made beside and takes its place when it is whole.
+    folder is made beside and takes its place when it is whole. Deletes for an engine that are still in the folder
+    are in the new one, too, with those of products that are no more, also where `vectors.formats` is without the engine.
 
     Raises:
-        InputError: if student or catalogue are missing or broken, or the catalogue's ids are not all there and
-            different.
+        InputError: if student, catalogue or deletes are missing or broken, or the catalogue's ids are not all there
+            and different.
     """
     settings = config.vectors
     queries = _read_queries(config) if "faiss" in settings.formats else []
@@ -63,6 +64,7 @@ def embed_documents(config: Config) -> Embedded:
     documents = _read_documents(config, encoder.fields)
     recover_folder(settings.output)
     before = _read_before(settings.output)
+    unsent = {path.name: read_deletes(path) for path in map(Path(settings.output).joinpath, MAPPINGS) if path.is_dir()}
     is_alike = before is not None and (before.model, before.dtype) == (encoder.version, settings.dtype)
     reuse = _Reuse(encoder, before if is_alike else None, settings.batch_documents)
     with replace_folder(settings.output, _NAMES, "vectors.output") as folder:
@@ -78,7 +80,8 @@ def embed_documents(config: Config) -> Embedded:
         if not stored.count:  # bulk files of none would delete all that the last ones have put into an index
             raise InputError(f"`vectors.catalogue` {settings.catalogue} has no products with text; nothing is written.")
         removed = sorted(set(before.read_ids()) - set(stored.read_ids())) if before else []
-        _write_formats(config, stored, removed, encoder, queries)
+        _write_formats(config, stored, encoder, queries)
+        _write_deletes(config, stored, removed, unsent)
     stored = dataclasses.replace(stored, folder=Path(settings.output))
     embedded = Embedded(stored, reuse.encoded, reuse.kept, len(removed), empty)
     print(
@@ -104,19 +107,38 @@ def _read_before(folder: str) -> StoredVectors | None:
     return None
 
 
-def _write_formats(
-    config: Config, stored: StoredVectors, removed: Sequence[str], encoder: StudentEncoder, queries: Sequence[str]
-) -> None:
+def _write_formats(config: Config, stored: StoredVectors, encoder: StudentEncoder, queries: Sequence[str]) -> None:
     """Writes what `vectors.formats` asks for; recall is measured with `queries`."""
     settings = config.vectors
     for name in dict.fromkeys(settings.formats):
         folder = stored.folder / name
         if name != "faiss":
-            write_search_files(stored, name, settings.index, removed, folder)
+            write_search_files(stored, name, settings.index, folder)
             continue
         found = write_faiss_index(stored, encoder.encode_queries(queries), folder)
         width = found["search_width"]
         print(f"faiss: recall of the 10 best {found['recall_10'][width]:.4f} at efSearch {width}.")
+
+
+def _write_deletes(
+    config: Config, stored: StoredVectors, removed: Sequence[str], unsent: Mapping[str, set[tuple[str, str]]]
+) -> None:
+    """Writes for each engine the deletes that were not sent yet and those of the ids `removed`, without what is back.
+
+    The folder of an engine that is no longer among `vectors.formats` stays for them: who fills an index by it has to
+    learn of products that are no more, whenever it is.
+    """
+    settings = config.vectors
+    new, present = ({(settings.index, document_id) for document_id in ids} for ids in (removed, stored.read_ids()))
+    for engine in (name for name in MAPPINGS if name in settings.formats or name in unsent):
+        deletes, folder = (unsent.get(engine, set()) | new) - present, stored.folder / engine
+        if engine not in settings.formats:
+            folder.mkdir()
+            print(
+                f"`vectors.formats` is without {engine}: {Path(settings.output) / engine} keeps its "
+                f"{len(deletes)} deletes alone. Remove the folder if no index is filled by it."
+            )
+        write_deletes(deletes, folder)
 
 
 def _read_queries(config: Config) -> list[str]:

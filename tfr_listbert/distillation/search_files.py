@@ -3,14 +3,15 @@
 Engines search by distance, see `inner_products.py`: a document's vector has one more number than the student's, and a
 query's gets a 0, as `encode_query` gives it in `search_vectors`. The bulk files update documents, so that what the
 index knows of a product stays: `curl -H "Content-Type: application/x-ndjson" --data-binary @bulk-00000.ndjson
-http://127.0.0.1:9200/_bulk`. What was stored before and is no more, `removed-00000.ndjson` deletes in the same way:
-send it, too, before vectors are embedded again, unless the shop takes products out of the index itself.
+http://127.0.0.1:9200/_bulk`. A document that the index does not have is made of vector and version alone, so that a
+new index can be filled. What was stored before and is no more, `removed-00000.ndjson` deletes in the same way, and goes
+on to do so until whoever has sent the file removes it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,20 +52,18 @@ def build_elasticsearch_mapping(vector_size: int) -> dict[str, Any]:
 MAPPINGS = {"opensearch": build_opensearch_mapping, "elasticsearch": build_elasticsearch_mapping}
 
 
-def write_search_files(stored: StoredVectors, engine: str, index: str, removed: Sequence[str], folder: Path) -> None:
-    """Writes `mapping.json`, `bulk-00000.ndjson`, ... and, where products are no more, `removed-00000.ndjson`, ...
+def write_search_files(stored: StoredVectors, engine: str, index: str, folder: Path) -> None:
+    """Writes `mapping.json` and `bulk-00000.ndjson`, ...
 
     Args:
         stored: the vectors.
         engine: `opensearch` or `elasticsearch`.
         index: name of the index.
-        removed: ids of documents to delete.
         folder: a new folder.
 
     Raises:
         InputError: for an id that the engines do not take.
     """
-    removed = [document_id for document_id in removed if len(document_id.encode()) <= _ID_BYTES]  # no engine has others
     for document_id in stored.read_ids():
         if len(document_id.encode()) > _ID_BYTES:
             raise InputError(
@@ -78,8 +77,38 @@ def write_search_files(stored: StoredVectors, engine: str, index: str, removed: 
     for number, part in _cut(pairs):
         lines = [_format_update(index, stored.model, *pair) for pair in part]
         (folder / f"bulk-{number:05d}.ndjson").write_text("".join(lines), encoding="utf-8")
-    for number, part in _cut(removed):
-        lines = [_format_action("delete", index, document_id) for document_id in part]
+
+
+def read_deletes(folder: Path) -> set[tuple[str, str]]:
+    """Returns index and id of each document that `removed-00000.ndjson`, ... delete; none where there is no such file.
+
+    Raises:
+        InputError: if a line is no delete.
+    """
+    found = set()
+    for path in sorted(folder.glob("removed-*.ndjson")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                delete = json.loads(line)["delete"]
+                found.add((delete["_index"], delete["_id"]))
+            except (ValueError, TypeError, KeyError):
+                raise InputError(
+                    f"{path} line {number} must be a delete as embed_documents writes it, got {line[:80]!r}. Send and "
+                    "remove the file, or mend the line."
+                ) from None
+    return found
+
+
+def write_deletes(deletes: Collection[tuple[str, str]], folder: Path) -> None:
+    """Writes `removed-00000.ndjson`, ... with a delete of each index and id, if there is any.
+
+    Args:
+        deletes: indices and ids.
+        folder: a folder without such files.
+    """
+    possible = sorted(delete for delete in deletes if len(delete[1].encode()) <= _ID_BYTES)  # no engine has others
+    for number, part in _cut(possible):
+        lines = [_format_action("delete", *delete) for delete in part]
         (folder / f"removed-{number:05d}.ndjson").write_text("".join(lines), encoding="utf-8")
 
 
