@@ -7,15 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfr_listbert.config import LossConfig
+from tfr_listbert.config.training import LossTermConfig
 from tfr_listbert.distillation.encoding import StudentEncoder
 from tfr_listbert.distillation.teacher_scores import score_training_lists
 from tfr_listbert.distillation.widening import Widener, build_widening, mark_judged
 from tfr_listbert.lists.bm25 import BM25
 from tfr_listbert.lists.catalogue import read_listed_documents
-from tfr_listbert.lists.elwc import read_lists, write_shards
+from tfr_listbert.lists.elwc import parse_elwc, read_lists, write_shards
 from tfr_listbert.losses import build_loss
 from tfr_listbert.schema import IS_JUDGED, TEACHER_SCORE, Document, InputError, RankedList
+from tfr_listbert.text.tokenizer import read_tokenizer
 from tfr_listbert.training.objectives import LossTerm
+from tfr_listbert.training.rankers import build_batcher
+from tfr_listbert.training.ranking import index_training_lists
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +82,20 @@ def test_a_loss_on_labels_does_not_see_what_nobody_judged():
     np.testing.assert_array_equal(low, high)
     open_lists = {name: value for name, value in lists.items() if name != "is_judged"}
     assert term.compute(open_lists, tf.constant([[1.0, 0.0, 5.0]]), seed).numpy() > high
+
+
+def test_a_student_of_labels_alone_reads_no_product_that_nobody_judged(widened):
+    terms = (LossTermConfig("softmax_loss", "labels"), LossTermConfig("softmax_kl_loss"))
+    indices = [
+        index_training_lists(one, build_batcher(one, read_tokenizer(one.text.folder)))
+        for one in (dataclasses.replace(widened, loss=LossConfig(terms=own)) for own in (terms[:1], terms))
+    ]
+    records = [[parse_elwc(record, "train") for record in one.read(np.arange(len(one)))] for one in indices]
+    for narrow, wide in zip(*records, strict=True):
+        assert narrow.query_id == wide.query_id
+        assert len(wide.documents) > len(narrow.documents)
+        ids = [one.document_id for one in wide.documents if one.features[IS_JUDGED]]
+        assert [one.document_id for one in narrow.documents] == ids
 
 
 @pytest.mark.parametrize("is_ours", [True, False])

@@ -40,6 +40,11 @@ class LossConfig:
     terms: tuple[LossTermConfig, ...] = ()
     """Losses that are added up, on the lists of `teacher.scores`; they take the place of `loss` and `options`."""
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether a loss reads a teacher's scores."""
+        return any(term.target == "teacher" for term in self.terms)
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:

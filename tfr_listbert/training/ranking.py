@@ -87,12 +87,11 @@ def index_training_lists(config: Config, batcher: RowBatcher) -> ListIndex:
 
 
 def _find_training_lists(config: Config) -> str:
-    """Returns the folder of the training lists: with the teacher's scores where there are several losses.
+    """Returns the folder of the training lists: with the teacher's scores where a loss reads them.
 
-    Several losses are for students that are compared: each sees the same lists in the same order, one that learns from
-    labels alone, too.
+    A student of labels alone sees the same lists in the same order, without the products that nobody judged.
     """
-    if not config.loss.terms:
+    if not config.loss.is_taught:
         return config.data.lists
     require_scored_lists(config.teacher.scores, build_manifest(config))
     return config.teacher.scores
@@ -106,8 +105,8 @@ def measure_training_rows(config: Config, batcher: RowBatcher) -> RowProfile:
 
 
 def _teach(config: Config, batcher: RowBatcher) -> RowBatcher:
-    """Returns what makes batches of training lists, with the teacher's scores where there are several losses."""
-    return dataclasses.replace(batcher, has_teacher=bool(config.loss.terms))
+    """Returns what makes batches of training lists, with the teacher's scores where a loss reads them."""
+    return dataclasses.replace(batcher, has_teacher=config.loss.is_taught)
 
 
 def _plan_memory(
