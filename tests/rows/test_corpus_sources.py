@@ -26,7 +26,7 @@ def load(folder, values, max_rejected_rate=0.0):
     ):
         create_texts(database)
         load_source(rejections, database, source, "pretrain.sources[0]")
-        return list(database.read_rows("SELECT key, text, is_query, count FROM texts ORDER BY key"))
+        return list(database.read_rows("SELECT key, text, kind, count FROM texts ORDER BY key"))
 
 
 def write_products(folder, ending):
@@ -47,7 +47,7 @@ def test_columns_of_every_format_become_texts_each_once(tmp_path, ending):
     path = write_products(tmp_path, ending)
     rows = load(tmp_path, {"path": str(path), "fields": FIELDS})
     assert {key for key, *_ in rows} == TEXTS and len(rows) == 3
-    assert all(is_query is False and count is None for _, _, is_query, count in rows)
+    assert all(kind == "products" and count is None for _, _, kind, count in rows)
     assert {text for key, text, *_ in rows if key == "red dress by acme"} <= {"red dress by acme", "Red  Dress by ACME"}
 
 
@@ -104,7 +104,8 @@ def test_a_glob_reads_all_its_files(tmp_path):
 def test_each_row_of_a_log_of_searches_counts_once(tmp_path):
     (tmp_path / "log.csv").write_text("q\nred dress\nRed Dress\nhat\nred  dress\n")
     rows = load(tmp_path, {"path": str(tmp_path / "log.csv"), "query": "q"})
-    assert [(key, is_query, count) for key, _, is_query, count in rows] == [("hat", True, 1), ("red dress", True, 3)]
+    assert [row[::2] for row in rows] == [("hat", "queries"), ("red dress", "queries")]
+    assert [row[3] for row in rows] == [1, 3]
 
 
 def test_a_query_counts_as_often_as_the_product_shown_most_for_it(tmp_path):

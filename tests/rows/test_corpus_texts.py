@@ -64,16 +64,18 @@ def read(config, folder):
 def test_training_lists_give_their_documents_and_the_queries_worth_it(config, tmp_path):
     texts, _, counts = read(config, tmp_path)
     assert sorted(texts) == ["blue hat", "blue hat by acme", "never counted", "red dress", "summer dress"]
-    assert (counts.products, counts.queries) == (3, 3)
+    assert (counts.products, counts.pairs, counts.queries) == (3, 0, 2)
     assert (counts.short_queries, counts.rare_queries, counts.excluded) == (1, 1, 1)
     assert counts.inputs["data.lists (documents)"]["rows"] == 7
 
 
 def test_documents_with_the_label_come_once_more_behind_their_query_unless_it_is_tested(config, tmp_path):
     alone = set(read(config, tmp_path)[0])
-    with_pairs = set(read(change(config, pair_label=1.0), tmp_path)[0])
+    texts, _, counts = read(change(config, pair_label=1.0), tmp_path)
+    with_pairs = set(texts)
     pairs = {"red dress blue hat by acme", "red dress summer dress", "rare words blue hat"}
     assert pairs <= with_pairs - alone
+    assert (counts.products, counts.pairs, counts.queries) == (3, len(with_pairs - alone), 2)
     assert not any("seen in test" in fold_query(text) for text in with_pairs)
     assert set(read(change(config, pair_label=1.5), tmp_path)[0]) == alone
 
@@ -90,7 +92,7 @@ def test_queries_of_validation_and_test_lists_are_left_out_of_every_source(confi
     sources = ({"path": str(tmp_path / "log.csv"), "query": "q"}, {"path": str(tmp_path / "texts.txt")})
     texts, _, counts = read(change(config, lists=False, sources=sources), tmp_path)
     assert sorted(map(fold_query, texts)) == ["another query", "some product"]
-    assert counts.excluded == 3
+    assert (counts.products, counts.queries, counts.excluded) == (1, 1, 3)
 
 
 def test_a_query_whose_number_one_source_does_not_know_is_taken(config, tmp_path):

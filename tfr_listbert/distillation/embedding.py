@@ -51,8 +51,8 @@ def embed_documents(config: Config) -> Embedded:
     """Writes the vectors that the student in `train.run` gives a catalogue to `vectors.output`.
 
     Where the folder holds vectors of the same student and type, those of documents with the same text are kept. The
-    folder is made beside and takes its place when it is whole. Deletes for an engine that are still in the folder
-    are in the new one, too, with those of products that are no more, also where `vectors.formats` is without the engine.
+    folder is made beside and takes its place when it is whole. Deletes for an engine that are still in the folder are
+    in the new one, too, with those of products that are no more, also where `vectors.formats` is without the engine.
 
     Raises:
         InputError: if student, catalogue or deletes are missing or broken, or the catalogue's ids are not all there

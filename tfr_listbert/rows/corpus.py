@@ -61,7 +61,7 @@ def _describe_part(rows: Sequence[np.ndarray], tokens: int) -> dict[str, Any]:
 
 
 def _require_texts(counts: TextCounts, parts: dict[str, Any], held_out_rate: float) -> None:
-    taken = counts.products + counts.queries - counts.excluded
+    taken = counts.products + counts.pairs + counts.queries
     if taken < 2:
         read = sum(source["rows"] for source in counts.inputs.values())
         raise InputError(
@@ -88,7 +88,8 @@ def _require_masks(held_out: tf.data.Dataset, part: dict[str, Any]) -> None:
 def _summarize(counts: TextCounts, parts: dict[str, Any]) -> str:
     trained, held_out = parts["train"], parts["held_out"]
     return (
-        f"Corpus: {counts.products:,} products and {counts.queries:,} queries, each text once; left out "
+        f"Corpus: texts of {counts.products:,} products, {counts.pairs:,} pairs of a query and a product and "
+        f"{counts.queries:,} queries, each once; left out "
         f"{counts.short_queries:,} short and {counts.rare_queries:,} rare queries and {counts.excluded:,} of a test.\n"
         f"{trained['tokens']:,} tokens in {trained['rows']:,} rows to train on, {held_out['tokens']:,} in "
         f"{held_out['rows']:,} rows held out; {trained['real_token_rate']:.1%} of the tokens computed are real."

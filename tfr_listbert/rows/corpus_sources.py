@@ -86,12 +86,20 @@ class CorpusSource:
 
 
 def create_texts(database: Database) -> None:
-    """Makes the empty table `texts`: `key` (the text with case and white space folded), `text`, `is_query`, `count`."""
-    database.run("CREATE TABLE texts (key VARCHAR, text VARCHAR, is_query BOOLEAN, count DOUBLE)")
+    """Makes the empty table `texts`: `key` (the text with case and white space folded), `text`, `kind`, `count`.
+
+    A kind is `products`, `pairs` (of a query and a product) or `queries`.
+    """
+    database.run("CREATE TABLE texts (key VARCHAR, text VARCHAR, kind VARCHAR, count DOUBLE)")
 
 
 def load_source(
-    rejections: Rejections, database: Database, source: CorpusSource, setting: str, files_setting: str = ""
+    rejections: Rejections,
+    database: Database,
+    source: CorpusSource,
+    setting: str,
+    files_setting: str = "",
+    are_pairs: bool = False,
 ) -> None:
     """Adds the different texts of a source to the table `texts`; `count` is NULL where the source does not say.
 
@@ -103,6 +111,7 @@ def load_source(
         source: the files and their columns.
         setting: the setting that holds the source, for messages.
         files_setting: the one that names its files; `<setting>.path` when empty.
+        are_pairs: whether texts of `fields` are of a query and a product, and not of products.
 
     Raises:
         InputError: if files or columns are missing, too many rows cannot be used, or none is in the window.
@@ -124,8 +133,9 @@ def load_source(
     if outside and not used:
         raise InputError(f"`{setting}.window` {list(source.window)} has no row of {source.path}.")
     report_summed(rejections, database, files, columns, check)
+    kind = "queries" if source.query else "pairs" if are_pairs else "products"
     database.run(
-        f"INSERT INTO texts SELECT key, min(text), {bool(source.query)}, max(count) FROM (SELECT {_build_key('text')} "
+        f"INSERT INTO texts SELECT key, min(text), {quote_text(kind)}, max(count) FROM (SELECT {_build_key('text')} "
         "AS key, min(text) AS text, document, sum(count) AS count FROM summed WHERE text IS NOT NULL "
         "GROUP BY ALL) GROUP BY ALL; DROP TABLE summed"
     )

@@ -27,7 +27,8 @@ class TextCounts:
 
     Attributes:
         inputs: by setting, rows read and rejected; see `Rejections`.
-        products: different texts of products.
+        products: different texts of products that were taken.
+        pairs: different texts of a query and a product, of `pretrain.pair_label`, that were taken.
         queries: different queries that were taken.
         short_queries: different queries left out because they have too few words.
         rare_queries: different queries left out because they were searched too seldom.
@@ -37,6 +38,7 @@ class TextCounts:
 
     inputs: dict[str, Any] = dataclasses.field(default_factory=dict)
     products: int = 0
+    pairs: int = 0
     queries: int = 0
     short_queries: int = 0
     rare_queries: int = 0
@@ -96,9 +98,10 @@ def _load_lists(config: Config, folder: Path, rejections: Rejections, database: 
     """Writes the texts of the training lists to files, which are then read as any other."""
     fields, pair_label = config.text.fields, config.pretrain.pair_label
     list_shards(config.data.lists, "train", [field.name for field in fields])
-    paths = {name: folder / f"{name}.jsonl" for name in ("documents", "queries")}
+    paths = {name: folder / f"{name}.jsonl" for name in ("documents", "pairs", "queries")}
     with (
         paths["documents"].open("w", encoding="utf-8") as documents,
+        paths["pairs"].open("w", encoding="utf-8") as pairs,
         paths["queries"].open("w", encoding="utf-8") as queries,
     ):
         for ranked_list in tqdm(read_lists(config.data.lists, "train"), desc="reading lists", unit=" lists"):
@@ -108,16 +111,18 @@ def _load_lists(config: Config, folder: Path, rejections: Rejections, database: 
             for document in ranked_list.documents:
                 values = {field.name: document.fields.get(field.name, "").strip() for field in fields}
                 if any(values.values()):
-                    documents.write(_to_line({QUERY: "", **values}))
+                    documents.write(_to_line(values))
                     if has_pairs and document.label >= np.float32(pair_label):
-                        documents.write(_to_line({QUERY: ranked_list.query, **values}))
-    columns = (TextColumn(QUERY), *(TextColumn(field.name, field.template) for field in fields))
+                        pairs.write(_to_line({QUERY: ranked_list.query, **values}))
+    columns = tuple(TextColumn(field.name, field.template) for field in fields)
     sources = {
         "documents": CorpusSource(str(paths["documents"]), columns),
+        "pairs": CorpusSource(str(paths["pairs"]), (TextColumn(QUERY), *columns)),
         "queries": CorpusSource(str(paths["queries"]), query="query", count="count"),
     }
     for name, source in sources.items():
-        load_source(rejections, database, source, "data.lists", f"data.lists ({name})")
+        if name != "pairs" or paths[name].stat().st_size:  # there may be none, and an empty file is refused
+            load_source(rejections, database, source, "data.lists", f"data.lists ({name})", name == "pairs")
 
 
 def _to_line(values: Mapping[str, Any]) -> str:
@@ -125,10 +130,11 @@ def _to_line(values: Mapping[str, Any]) -> str:
 
 
 def _choose_texts(config: Config, database: Database, counts: TextCounts) -> None:
-    """Makes the table `chosen` of different texts, and what each is: a product, or a query that is taken or not."""
+    """Makes the table `chosen` of different texts, and what each is: product, pair, or query, taken or not."""
     settings = config.pretrain
     database.run(
-        "CREATE TABLE chosen AS SELECT key, min(text) AS text, CASE WHEN NOT bool_and(is_query) THEN 'products' "
+        "CREATE TABLE chosen AS SELECT key, min(text) AS text, CASE WHEN bool_or(kind = 'products') THEN 'products' "
+        "WHEN bool_or(kind = 'pairs') THEN 'pairs' "
         f"WHEN len(string_split(key, ' ')) < {settings.min_query_words} THEN 'short_queries' "
         f"WHEN count(*) = count(count) AND sum(count) < {settings.min_query_count} THEN 'rare_queries' "
         "ELSE 'queries' END AS kind "
@@ -142,11 +148,12 @@ def _choose_texts(config: Config, database: Database, counts: TextCounts) -> Non
 def _stream_texts(
     config: Config, database: Database, excluded: set[int], counts: TextCounts
 ) -> Iterator[tuple[str, bool]]:
-    ordered = "SELECT text FROM chosen WHERE kind IN ('products', 'queries') ORDER BY md5(key), key"
-    total = counts.products + counts.queries
-    for (text,) in tqdm(database.read_rows(ordered), "tokenizing", total, unit=" texts", mininterval=2):
+    ordered = "SELECT text, kind FROM chosen WHERE kind IN ('products', 'pairs', 'queries') ORDER BY md5(key), key"
+    total = counts.products + counts.pairs + counts.queries
+    for text, kind in tqdm(database.read_rows(ordered), "tokenizing", total, unit=" texts", mininterval=2):
         if hash_query(text) in excluded:
             counts.excluded += 1
+            setattr(counts, kind, getattr(counts, kind) - 1)
             continue
         is_held_out = hash_query(text, "held out") < config.pretrain.held_out_rate * 2**64
         counts.held_out += is_held_out
