@@ -35,7 +35,11 @@ def test_grades_are_read_from_tables_of_all_kinds(tmp_path, name, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("query,document,grade\nq,a,1\n", "`evaluate.judgements.document_id` must name a column"),
+        (
+            "query,document,grade\nq,a,1\n",
+            "grades.csv has no column 'document_id'; name the column so. Did you mean 'document'",
+        ),
+        ("query;document_id;grade\nq;a;4,5\n", r"grade has a comma \(1\). Write decimals with a point."),
         ("query,document_id,grade\nq,a,1\nq,b,good\n", "grades.csv line 3: grade is not a number: 'good'"),
         ("query,document_id,grade\nq,a,-1\n", "grades.csv line 2: grade is negative: '-1'"),
         ("query,document_id,grade\nq,a,\n", "grades.csv line 2: no grade"),

@@ -34,7 +34,7 @@ def read_grades(pattern: str | Path, setting: str) -> dict[tuple[str, str], floa
         Database(Path(scratch) / "database") as database,
     ):
         source = open_source(str(pattern), setting)
-        columns = map_columns(source, database, dict.fromkeys(COLUMNS, True), {}, setting)
+        columns = map_columns(source, database, dict.fromkeys(COLUMNS, True), None, setting)
         rules = [*(require_text(name, f"no {name}") for name in COLUMNS), *require_numbers([_GRADE])]
         load_rows(rejections, database, source, "grades", columns, rules, numbers=(_GRADE,))
         rows = f"SELECT {QUERY}, {DOCUMENT_ID}, {build_number(_GRADE)} FROM grades ORDER BY _file, _row"

@@ -58,6 +58,24 @@ def test_every_kind_of_broken_row_is_named_with_its_line(tmp_path, read):
     assert reading.inputs["data.options.path"]["rejected"] == 14
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "hint"),
+    [
+        ("a.csv", 'query,document_id,label,title\nred,a,"4,5",t\n', "Where the comma .*: `csv.decimal: ','`."),
+        (
+            "a.jsonl",
+            '{"query": "red", "document_id": "a", "label": "4,5", "title": "t"}\n',
+            "The value must be a number of JSON",
+        ),
+    ],
+)
+def test_a_number_with_a_comma_is_answered_with_what_helps_in_such_files(tmp_path, read, name, text, hint):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=rf"label has a comma \(1\). {hint}") as error:
+        read(TableReader(str(tmp_path / name)), max_rate=0.1)
+    assert ("csv.decimal" in str(error.value)) == name.endswith(".csv")
+
+
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 def test_every_row_that_a_stray_quote_swallows_is_named(tmp_path, read, line_end):
     rows = [

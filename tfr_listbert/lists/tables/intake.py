@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
 from tfr_listbert.lists.tables.formats import MAX_ROW_BYTES, CSVSource, Source
 from tfr_listbert.lists.tables.rejections import Rejections
-from tfr_listbert.lists.tables.rules import Rule, check_rows, clean_numbers, clean_rows, forbid_broken
+from tfr_listbert.lists.tables.rules import HAS_COMMA, Rule, check_rows, clean_numbers, clean_rows, forbid_broken
 from tfr_listbert.schema import InputError, RejectedRow
 
 _UNQUOTED, _LONG = "UNQUOTED VALUE", "TOO MANY COLUMNS"
@@ -193,6 +193,8 @@ def report_rejected(
         reasons[_UNREADABLE_REASONS.get(error, error.lower())] += count
         rows += count
         files.add(path)
+    if any(reason.endswith(HAS_COMMA) for reason in reasons):
+        hint = f"{hint} {source.comma_hint}".strip()
 
     def find_rejected() -> Iterator[RejectedRow]:
         for path in sorted(files):

@@ -12,6 +12,10 @@ MAX_FLOAT = 3.4e38
 """Largest number that is taken; beyond it float32 knows only infinity."""
 
 
+HAS_COMMA = "has a comma"
+"""End of the reason of a row with a comma in a number; what helps is its source's `comma_hint`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """A rule over the columns of a row.
@@ -186,8 +190,7 @@ def require_finite(name: str) -> Rule:
 
 def _forbid_comma(name: str) -> Rule:
     text = build_text(name)
-    reason = f"{name} has a comma; where it stands before decimals, say so: `csv.decimal: ','`"
-    return Rule(reason, f"regexp_full_match({text}, '-?[0-9.]*,[0-9]+')", text)
+    return Rule(f"{name} {HAS_COMMA}", f"regexp_full_match({text}, '-?[0-9.]*,[0-9]+')", text)
 
 
 def _forbid_negative(name: str) -> Rule:

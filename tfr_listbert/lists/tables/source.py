@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tfr_listbert.lists.tables.database import Database
-from tfr_listbert.lists.tables.formats import PLAIN_CSV, CSVFormat, CSVSource, JSONLSource, ParquetSource, Source
+from tfr_listbert.lists.tables.formats import CSVFormat, CSVSource, JSONLSource, ParquetSource, Source
 from tfr_listbert.registry import suggest
 from tfr_listbert.schema import InputError
 
@@ -20,13 +20,13 @@ _SUFFIXES = {
 }
 
 
-def open_source(pattern: str, setting: str, csv_format: CSVFormat = PLAIN_CSV) -> Source:
+def open_source(pattern: str, setting: str, csv_format: CSVFormat | None = None) -> Source:
     """Returns the files that a path or glob names.
 
     Args:
         pattern: `log.csv`, `logs/*.jsonl.gz`, `logs/**/*.parquet`; the format is known by the ending.
         setting: the setting that holds the pattern, for messages.
-        csv_format: how CSV and TSV files are written.
+        csv_format: how CSV and TSV files are written, where a setting `csv` says it; as most programs do when None.
 
     Raises:
         InputError: if there is no such file, the files are of several formats or of one that is not known, or empty.
@@ -40,8 +40,12 @@ def open_source(pattern: str, setting: str, csv_format: CSVFormat = PLAIN_CSV) -
         )
     kind = kinds.pop()
     if kind in ("csv", "tsv"):
-        delimiter = csv_format.delimiter or ("\t" if kind == "tsv" else "")
-        return CSVSource(setting, files, dataclasses.replace(csv_format, delimiter=delimiter))
+        written = csv_format or CSVFormat()
+        delimiter = written.delimiter or ("\t" if kind == "tsv" else "")
+        source = CSVSource(setting, files, dataclasses.replace(written, delimiter=delimiter))
+        if csv_format:
+            source.comma_hint = "Where the comma stands before decimals, say so: `csv.decimal: ','`."
+        return source
     return JSONLSource(setting, files) if kind == "jsonl" else ParquetSource(setting, files)
 
 
@@ -71,7 +75,7 @@ def _find_kind(path: str) -> str | None:
 
 
 def map_columns(
-    source: Source, database: Database, wanted: Mapping[str, bool], mapping: Mapping[str, str], setting: str
+    source: Source, database: Database, wanted: Mapping[str, bool], mapping: Mapping[str, str] | None, setting: str
 ) -> dict[str, str]:
     """Returns the column of the source for each wanted name.
 
@@ -82,31 +86,36 @@ def map_columns(
         source: the files.
         database: where they are read.
         wanted: whether the column is required, by name.
-        mapping: column by name, from the config.
-        setting: the setting that holds the mapping.
+        mapping: column by name, from the config; None where it has no such setting.
+        setting: the setting that holds the mapping, or that names the files where there is none.
 
     Raises:
         InputError: for a name that is not wanted, or a column that is not there, or not in all files.
     """
-    for name in mapping:
+    given = mapping or {}
+    for name in given:
         if name not in wanted:
             raise InputError(f"`{setting}.{name}` is not read by anything. {suggest(name, list(wanted))}")
-    columns = {name: mapping.get(name, name) for name in wanted}
+    columns = {name: given.get(name, name) for name in wanted}
     found = source.find_columns(database, columns.values())
     for name, column in columns.items():
-        if found[column] or wanted[name] or name in mapping:
-            _require_column(source, database, f"{setting}.{name}", column, found[column])
+        if found[column] or wanted[name] or name in given:
+            place = "" if mapping is None else f"{setting}.{name}"
+            _require_column(source, database, place, column, found[column])
     return {name: column for name, column in columns.items() if found[column]}
 
 
-def _require_column(source: Source, database: Database, setting: str, column: str, found: Collection[str]) -> None:
-    """Raises InputError if there is a file that is not among those in which the column was found."""
+def _require_column(source: Source, database: Database, place: str, column: str, found: Collection[str]) -> None:
+    """Raises InputError if there is a file that is not among those in which the column was found.
+
+    `place` is the setting that names the column; "" where none does.
+    """
     if missing := _find_other(source, found):
         others = f" ({len(found)} of the {len(source.files)} files have it)" if found else ""
-        raise InputError(
-            f"`{setting}` must name a column of {missing}, which has no column {column!r}{others}. "
-            f"{suggest(column, source.list_columns(database, missing))}"
-        )
+        rule, advice = f"`{place}` must name a column of {missing}, which has no column {column!r}", ""
+        if not place:
+            rule, advice = f"`{source.setting}`: {missing} has no column {column!r}", "; name the column so"
+        raise InputError(f"{rule}{others}{advice}. {suggest(column, source.list_columns(database, missing))}")
 
 
 def _find_other(source: Source, files: Collection[str]) -> str | None:

@@ -21,11 +21,13 @@ class Source(abc.ABC):
         header_rows: rows before the first one with data.
         broken_reason: what is wrong with a row that `scan` gives as `_broken`.
         decimal: sign before the decimals of numbers that are texts.
+        comma_hint: what helps where a number has a comma.
     """
 
     header_rows = 0
     broken_reason = ""
     decimal = "."
+    comma_hint = "Write decimals with a point."
 
     def __init__(self, setting: str, files: Sequence[str]):
         """Takes files that exist."""

@@ -18,6 +18,7 @@ class JSONLSource(Source):
     """Files of one JSON object per line; columns are its keys, or dotted paths into it, such as `event.query.text`."""
 
     broken_reason = "line is not valid JSON"
+    comma_hint = "The value must be a number of JSON, with a point before its decimals and without quotes."
 
     def list_columns(self, database: Database, path: str) -> list[str]:
         """Returns the paths found in the first lines of the file."""
