@@ -1,5 +1,6 @@
 """Files are found by a glob and known by their ending; columns that are not there are answered with the nearest."""
 
+import codecs
 import gzip
 
 import pytest
@@ -35,7 +36,9 @@ def test_a_glob_finds_sorted_files_and_passes_over_empty_ones(tmp_path):
         (None, "", r"`data.options.log` must name a file, or files by a glob .* has none"),
         ("log.csv", "", "log.csv is empty"),
         ("log.csv", "\n\n", "log.csv is empty; a CSV file starts with a header"),
-        ("log.xlsx", "x", "must name files of one format, by their ending .csv"),
+        ("log.dat", "x", "must name files of one format, by their ending .csv.*; got '[^ ]*'.$"),
+        ("log.XLSX", "x", "log.XLSX, an Excel workbook, which is not read: save it in Excel as CSV UTF-8"),
+        ("log.csv", "sep=;\nquery;clicks\n", "its first line, sep=;, is a note of Excel's to itself; remove that line"),
         ("log.csv", "query,clicks,query\n", "the column 'query' twice"),
         ("log.csv", '"query,clicks\n' + "x" * 200_000, "header of column names cannot be read"),
     ],
@@ -118,7 +121,15 @@ def test_an_empty_file_among_others_is_told(tmp_path, capsys):
     ("name", "content", "encoding", "message"),
     [
         ("log.csv", "query\nMütze\n".encode(), "latin-1", "is UTF-8, and `csv.encoding` says latin-1"),
-        ("log.csv", "query\nMütze\n".encode("utf-16-le"), "utf-16", "cannot be read as utf-16"),
+        (
+            "log.csv",
+            "query\nMütze\n".encode("utf-16-le"),
+            "utf-16",
+            "is UTF-16LE, which is not read; convert it: iconv",
+        ),
+        ("log.csv.gz", gzip.compress("query\nMütze\n".encode("utf-16-be")), "latin-1", "is UTF-16BE, which"),
+        ("log.csv", codecs.BOM_UTF16_BE + "query\nMütze\n".encode("utf-16-be"), "utf-16", "is UTF-16BE, which"),
+        ("log.csv", codecs.BOM_UTF16_LE + "query\n".encode("utf-16-le"), "utf-8", "is UTF-16: .*set it to utf-16"),
         ("log.csv.gz", b"no gzip file", "latin-1", "log.csv.gz cannot be read as latin-1"),
         ("log.csv", gzip.compress(b"query\nred\n"), "utf-8", "is zipped by gzip: let its name end in .gz"),
     ],

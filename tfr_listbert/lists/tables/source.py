@@ -18,6 +18,7 @@ _SUFFIXES = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
     ".parquet": "parquet",
 }
+_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb")
 
 
 def open_source(pattern: str, setting: str, csv_format: CSVFormat | None = None) -> Source:
@@ -33,10 +34,17 @@ def open_source(pattern: str, setting: str, csv_format: CSVFormat | None = None)
     """
     files = find_files(pattern, setting)
     kinds = {_find_kind(path) for path in files}
+    for path in files:
+        if path.lower().endswith(_WORKBOOKS):
+            raise InputError(
+                f"`{setting}` names {path}, an Excel workbook, which is not read: save it in Excel as CSV UTF-8 (comma "
+                "delimited), and name that file."
+            )
     if len(kinds) > 1 or None in kinds:
+        others = f" with {files[0]} and {len(files) - 1} more" if len(files) > 1 else ""
         raise InputError(
             f"`{setting}` must name files of one format, by their ending {', '.join(_SUFFIXES)}, "
-            f"each with or without .gz; got {pattern!r} with {files[0]} and {len(files) - 1} more."
+            f"each with or without .gz; got {pattern!r}{others}."
         )
     kind = kinds.pop()
     if kind in ("csv", "tsv"):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import dataclasses
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 
 from tfr_listbert.config import require
 from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
-from tfr_listbert.lists.tables.encodings import require_latin_1
+from tfr_listbert.lists.tables.encodings import forbid_utf_16, require_latin_1
 from tfr_listbert.lists.tables.formats.base import MAX_ROW_BYTES, Source
 from tfr_listbert.lists.tables.formats.text_files import open_text, read_csv
 from tfr_listbert.schema import InputError
@@ -85,6 +86,7 @@ class CSVSource(Source):
 
 def _read_header(path: str, csv_format: CSVFormat) -> tuple[str, ...]:
     """Returns the delimiter and the column names, or nothing for an empty file."""
+    forbid_utf_16(path, csv_format.encoding)
     if csv_format.encoding == "latin-1":
         require_latin_1(path)
     with open_text(path, csv_format.encoding) as lines:
@@ -93,6 +95,11 @@ def _read_header(path: str, csv_format: CSVFormat) -> tuple[str, ...]:
             if any(later.strip() for later in lines):
                 raise InputError(f"{path}: its first line is blank; the header of column names must be the first line.")
             return ()
+        if re.fullmatch("sep=.?", line.strip(), re.IGNORECASE):
+            raise InputError(
+                f"{path}: its first line, {line.strip()}, is a note of Excel's to itself; remove that line, so that the "
+                "header of column names is the first one."
+            )
         delimiter = csv_format.delimiter or max(",;|\t", key=line.count)
         quoting = {"quotechar": csv_format.quote} if csv_format.quote else {"quoting": csv.QUOTE_NONE}
         try:
