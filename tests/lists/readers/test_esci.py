@@ -79,7 +79,20 @@ def test_what_does_not_fit_is_rejected(build, read):
 def test_options_are_checked(build):
     for options, message in (
         ({"version": "tiny"}, "`data.options.version` must be small or large, got 'tiny'"),
-        ({"gains": {"E": -1}}, "`data.options.gains.E` must be a finite number >= 0, got -1"),
+        ({"gains": {"E": -1, "S": 0, "C": 0, "I": 0}}, "`data.options.gains.E` must be a finite number >= 0, got -1"),
+        ({"gains": {"E": 4}}, "`data.options.gains` must have E, S, C and I; S, C, I is missing, got {'E': 4"),
     ):
         with pytest.raises(InputError, match=message):
             build(**options)
+
+
+def test_a_locale_that_the_file_does_not_have_is_answered_with_those_it_has(build, read):
+    with pytest.raises(
+        InputError, match="`data.options.locale` must be a locale of .*parquet, which has es, us, got 'de'"
+    ):
+        read(build(locale="de"))
+
+
+def test_a_split_by_time_is_refused(build, read):
+    with pytest.raises(InputError, match="`data.split.by` must be query or given, .*got 'time'"):
+        read(build(), split_by="time")

@@ -51,3 +51,8 @@ def test_another_field_than_the_title_is_answered(path, read):
         match="`data.fields` or `data.features` names 'brand', which this data set does not have. Known: title",
     ):
         read(HomeDepotReader(str(path)), fields=["title", "brand"])
+
+
+def test_a_split_by_time_is_refused(path, read):
+    with pytest.raises(InputError, match="`data.split.by` must be query or given, .*got 'time'"):
+        read(HomeDepotReader(str(path)), split_by="time")

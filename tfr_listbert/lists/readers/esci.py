@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
+from tfr_listbert.config import require
 from tfr_listbert.lists.readers.documents import load_documents, require_documents, stream_lists
 from tfr_listbert.lists.readers.judgements import load_judgements, select_judgements
 from tfr_listbert.lists.request import ReadRequest
@@ -53,12 +54,16 @@ class ESCIReader:
         """Checks gains and version."""
         if self.version not in _VERSIONS:
             raise InputError(f"`data.options.version` must be small or large, got {self.version!r}.")
+        missing = ", ".join(letter for letter in "ESCI" if letter not in self.gains)
+        require(not missing, "data.options.gains", f"must have E, S, C and I; {missing} is missing", self.gains)
         for letter, gain in self.gains.items():
             if not (math.isfinite(gain) and gain >= 0):
                 raise InputError(f"`data.options.gains.{letter}` must be a finite number >= 0, got {gain}.")
 
     def read(self, request: ReadRequest) -> Iterator[RankedList]:
         """Yields the lists, documents in the order of the rows."""
+        rule = "must be query or given, since the set has no times"
+        require(request.split_by in ("query", "given"), "data.split.by", rule, request.split_by)
         with Database(request.folder, self.memory_gigabytes) as database:
             self._load_products(request, database)
             judged = self._load_examples(request, database)
@@ -82,6 +87,9 @@ class ESCIReader:
         rules = [Rule("label is not among `data.options.gains`", f"({label}) IS NULL", letter)]
         known_products = require_documents([quote_name(name) for name in _KEYS], list(_KEYS))
         load_judgements(request, database, source, columns, rules, [known_products])
+        locales = [locale for (locale,) in database.read_rows("SELECT DISTINCT locale FROM judgements ORDER BY ALL")]
+        rule = f"must be a locale of {self.examples}, which has {', '.join(locales)}"
+        require(self.locale in locales, "data.options.locale", rule, self.locale)
         is_chosen = f"locale = {quote_text(self.locale)} AND version = '1'"
         (others,) = database.read_row(f"SELECT count(*) FROM judgements WHERE NOT ({is_chosen})")
         request.passed_over[f"examples of another locale than {self.locale} or not in the {self.version} version"] = (

@@ -97,8 +97,8 @@ def _read_header(path: str, csv_format: CSVFormat) -> tuple[str, ...]:
             return ()
         if re.fullmatch("sep=.?", line.strip(), re.IGNORECASE):
             raise InputError(
-                f"{path}: its first line, {line.strip()}, is a note of Excel's to itself; remove that line, so that the "
-                "header of column names is the first one."
+                f"{path}: its first line, {line.strip()}, is a note of Excel's to itself; remove that line, so that "
+                "the header of column names is the first one."
             )
         delimiter = csv_format.delimiter or max(",;|\t", key=line.count)
         quoting = {"quotechar": csv_format.quote} if csv_format.quote else {"quoting": csv.QUOTE_NONE}
