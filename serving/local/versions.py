@@ -130,7 +130,8 @@ class Model:
         if source is not None and source != self.source:
             if unready := self._find_unready(source):
                 LOGGER.error(
-                    "Model %s: the new settings are refused until %s is loaded: a label in use is to move to it.",
+                    "Model %s: the new settings are refused until %s is loaded: a label in use is to move to it. If it "
+                    "is not among the `versions` that are served, first add it there and leave the label where it was.",
                     source.name,
                     unready,
                 )

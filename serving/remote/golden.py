@@ -112,10 +112,11 @@ def find_bundle(folder: str | Path, label: str | None = None) -> Path:
     versions = [child for child in children if child.name.isascii() and child.name.isdigit()]
     labelled = _find_labelled(folder, label) if label else None
     newest = max(versions, key=lambda path: int(path.name), default=folder)
-    chosen = next((child for child in versions if int(child.name) == labelled), newest)
+    chosen = newest if labelled is None else folder / str(labelled)
     found = folder if folder.name.isdigit() else chosen
     if not (found / GOLDEN_PATH).is_file():
-        raise RankingError(f"{folder} holds no version with {GOLDEN_PATH}: give a folder that the export wrote.")
+        which = "version" if labelled is None else f"version {labelled}, which has the label {label},"
+        raise RankingError(f"{folder} holds no {which} with {GOLDEN_PATH}: give a folder that the export wrote.")
     return found
 
 

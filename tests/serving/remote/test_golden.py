@@ -128,6 +128,9 @@ def test_the_version_of_a_label_is_that_of_the_models_config_beside_it(tmp_path)
     assert find_bundle(folder, "canary") == find_bundle(folder) == folder / "9"
     with pytest.raises(RankingError, match="models.config has no label 'stabel'"):
         find_bundle(folder, "stabel")
+    (folder / "8").rename(tmp_path / "8")
+    with pytest.raises(RankingError, match="ranker holds no version 8, which has the label stable, with"):
+        find_bundle(folder, "stable")
     (tmp_path / "ranker.serving" / "models.config").write_text("model_config_list {")
     with pytest.raises(RankingError, match="models.config is damaged"):
         find_bundle(folder, "stable")
