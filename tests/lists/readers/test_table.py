@@ -106,3 +106,43 @@ def test_spellings_of_one_query_are_told(tmp_path, read):
     path.write_text("query,document_id,title,label\nRed dress,a,t,1\nred  dress,b,t,0\nhat,c,t,1\n")
     (note,) = read(TableReader(str(path))).notes
     assert note.startswith("3 spellings (case, white space) of 2 queries, each a list of its own")
+    assert "`data.options.fold_queries: true` makes those one" in note
+
+
+SPELLED = """query,document_id,title,label,split
+Red dress,a,t,1,train
+red  dress,b,t,0,train
+RED DRESS,a,t,2,train
+red  dress,c,t,0,train
+Red Dress,a,t,2,test
+hat,c,t,1,train
+"""
+
+
+def test_spellings_are_one_list_where_asked_written_as_most_rows_of_the_split_have_it(tmp_path, read):
+    path = tmp_path / "judged.csv"
+    path.write_text(SPELLED)
+    reading = read(TableReader(str(path), fold_queries=True), split_by="given")
+    found = {
+        (one.split, one.query_id, one.query, *(document.document_id for document in one.documents))
+        for one in reading.lists
+    }
+    assert found == {
+        ("train", "red  dress", "red  dress", "a", "b", "c"),
+        ("test", "Red Dress", "Red Dress", "a"),
+        ("train", "hat", "hat", "c"),
+    }
+    again = "the same document in the list again; the first row is kept"
+    assert reading.rejected == [("judged.csv", 4, again, "train / red dress / a")]
+    assert reading.notes == ["4 spellings (case, white space) of 3 queries"]
+
+
+def test_a_query_id_may_have_several_spellings_and_needs_no_folding(tmp_path, read):
+    path = tmp_path / "judged.csv"
+    path.write_text("query_id,query,document_id,title,label\n1,Red,a,t,1\n1, red,b,t,1\n1,blue,c,t,0\n1,RED,d,t,0\n")
+    reading = read(TableReader(str(path)))
+    assert reading.rejected == [("judged.csv", 4, "query differs from the first one of its query id", "blue")]
+    assert reading.labels == {"1": {"a": 1.0, "b": 1.0, "d": 0.0}}
+    assert reading.lists[0].query == "Red"
+    with pytest.raises(InputError, match="`data.options.fold_queries` makes lists .*'query_id' for that"):
+        read(TableReader(str(path), fold_queries=True))

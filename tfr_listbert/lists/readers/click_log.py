@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tfr_listbert.lists.readers.documents import require_documents
+from tfr_listbert.lists.readers.spellings import add_folding, fold_queries
 from tfr_listbert.lists.readers.windows import Window, require_time, split_rows
 from tfr_listbert.lists.request import ReadRequest
 from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
@@ -23,7 +24,7 @@ from tfr_listbert.lists.tables.rules import (
     require_numbers,
     require_text,
 )
-from tfr_listbert.schema import DOCUMENT_ID, POSITION, QUERY, InputError, fold_query
+from tfr_listbert.schema import DOCUMENT_ID, POSITION, QUERY, InputError
 
 CLICKS, IMPRESSIONS, TIME = "clicks", "impressions", "time"
 _UNKNOWN = "product is not in the catalogue"
@@ -77,7 +78,10 @@ def sum_log(
         _pass_over(request, database, log)
     report_summed(request.rejections, database, log, columns, check, build_hint)
     shown = "SELECT * FROM summed WHERE reason IS NULL AND split IS NOT NULL"
-    database.run(f"CREATE VIEW shown AS {_fold_queries(request, database, shown) if folds_queries else shown}")
+    if folds_queries:
+        add_folding(database)
+        shown = fold_queries(request, database, shown, "sum(impressions)")
+    database.run(f"CREATE VIEW shown AS {shown}")
     _require_clicks(database, log, IMPRESSIONS in columns)
 
 
@@ -92,18 +96,6 @@ def _pass_over(request: ReadRequest, database: Database, log: Source) -> None:
     request.passed_over["log rows outside the windows"] = int(outside)
     if first:
         request.notes.append(f"the log runs from {first} to {last} (UTC)")
-
-
-def _fold_queries(request: ReadRequest, database: Database, shown: str) -> str:
-    """Returns `shown` with one spelling of queries that differ in case, white space or Unicode's form alone."""
-    database.add_function("fold_query", fold_query)
-    counted = f"SELECT split, query, sum(impressions) AS n FROM ({shown}) GROUP BY ALL"
-    common = "first_value(query) OVER (PARTITION BY split, fold_query(query) ORDER BY n DESC, query)"
-    database.run(f"CREATE TABLE spelling AS SELECT split, query, {common} AS common FROM ({counted})")
-    spellings, queries = database.read_row("SELECT count(*), count(DISTINCT (split, common)) FROM spelling")
-    if spellings > queries:
-        request.notes.append(f"{spellings:,} spellings (case, white space) of {queries:,} queries")
-    return f"SELECT summed.* REPLACE (common AS query) FROM ({shown}) AS summed JOIN spelling USING (split, query)"
 
 
 def _require_clicks(database: Database, log: Source, has_impressions: bool) -> None:

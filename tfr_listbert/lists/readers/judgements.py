@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tfr_listbert.lists.readers.documents import forbid_repeats
+from tfr_listbert.lists.readers.spellings import add_folding
 from tfr_listbert.lists.request import ReadRequest
 from tfr_listbert.lists.tables.database import Database, quote_name, quote_text
 from tfr_listbert.lists.tables.formats import Source
@@ -45,16 +46,21 @@ def load_judgements(
     columns: Mapping[str, str],
     label_rules: Sequence[Rule] = NUMBER_LABEL,
     late_rules: Sequence[Rule] = (),
+    folds_queries: bool = False,
 ) -> None:
     """Makes the table `judgements` of the sound rows of judged pairs.
 
+    The queries of one query id may differ in what `fold_query` folds.
+
     Args:
         request: takes the rejected rows.
-        database: gets the table.
+        database: gets the table, and the function `fold_query`.
         source: the files.
         columns: column of the source by name, of JUDGEMENT_COLUMNS and of fields and features.
         label_rules: what the column `label` must keep.
         late_rules: as in `load_rows`, checked before that for repeated pairs.
+        folds_queries: whether pairs of queries that `fold_query` makes equal are those of one list; of no effect where
+            there are query ids.
     """
     rules = [
         require_text(QUERY, "no query"),
@@ -68,7 +74,9 @@ def load_judgements(
         *([_limit_position()] if POSITION in columns else []),
         *([_require_split()] if SPLIT in columns else []),
     ]
-    keys = [quote_name(name) for name in (SPLIT, QUERY_ID if QUERY_ID in columns else QUERY) if name in columns]
+    add_folding(database)
+    query = f"fold_query({quote_name(QUERY)})" if folds_queries else quote_name(QUERY)
+    keys = [*([quote_name(SPLIT)] if SPLIT in columns else []), quote_name(QUERY_ID) if QUERY_ID in columns else query]
     late = [*late_rules, forbid_repeats("document in the list", [*keys, quote_name(DOCUMENT_ID)])]
     if QUERY_ID in columns:
         late.append(_forbid_second_text(keys))
@@ -98,7 +106,8 @@ def _require_split() -> Rule:
 def _forbid_second_text(keys: Sequence[str]) -> Rule:
     text = quote_name(QUERY)
     window = f"PARTITION BY _reason IS NULL, {', '.join(keys)} ORDER BY _file, _row"
-    broken = f"first_value({text}) OVER ({window}) <> {text}"
+    first = f"first_value({text}) OVER ({window})"
+    broken = f"CASE WHEN {first} <> {text} THEN fold_query({first}) <> fold_query({text}) ELSE false END"
     return Rule("query differs from the first one of its query id", broken, text)
 
 
