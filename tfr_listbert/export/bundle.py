@@ -99,7 +99,7 @@ def _export(config: Config, base: Path) -> None:
             notes.append(f"Beware: {config.train.run} is a {kind}, the config says {config.model.type}.")
         results = read_results(config)
         notes += list_warnings(results or {})
-        decision = decide_stable(config, lists, scored, base / str(labels.stable) if labels else None)
+        decision = decide_stable(config, folder, lists, scored, base / str(labels.stable) if labels else None)
         write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
         card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, results, notes)
         (folder / EXTRA_FOLDER / CARD_FILE).write_text(card, encoding="utf-8")

@@ -18,8 +18,9 @@ from tfr_listbert.schema import InputError
 MODELS_CONFIG = "models.config"
 
 _MODELS_HEAD = """\
-# Written by pipelines/export.py. `canary` is the newest version, `stable` the newest that was not significantly worse
-# than the stable one before it. A server starts with labels whose versions are not loaded yet only with the flag
+# Written by pipelines/export.py. `canary` is the newest version, `stable` the newest that takes the requests of the
+# stable one before it and was not significantly worse, or was forced. A server starts with labels whose versions are
+# not loaded yet only with the flag
 # --allow_version_labels_for_unavailable_models=true; while it runs, it moves a label to a loaded version alone, and
 # until then refuses the whole file. So the number after the newest is among `versions`: the server loads that version
 # when its folder appears, and then takes the file with its labels. Until then its log says that it was not found.

@@ -1,4 +1,7 @@
-"""Which version is `stable`: a new one only if it is not significantly worse than the current one on the same lists."""
+"""Which version is `stable`: a new one only if it refuses no client of the current one, and is not significantly worse.
+
+Worse is told on the same lists.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from tfr_listbert.config import Config
 from tfr_listbert.evaluation.intervals import bootstrap_interval
 from tfr_listbert.evaluation.judgements import judge_as_configured
 from tfr_listbert.evaluation.significance import LEVEL, paired_randomization_test
+from tfr_listbert.export.clients import describe_refusals, read_input_names
 from tfr_listbert.export.reload import ReloadedModel
 from tfr_listbert.export.signatures import PROTO_SIGNATURE
 from tfr_listbert.lists.elwc import build_elwc, list_splits, read_lists
@@ -45,7 +49,7 @@ class Decision:
 
     Attributes:
         is_stable: whether it does.
-        reason: one sentence with the figures.
+        reason: sentences with the figures, and with what clients would be refused.
         is_forced: whether it does only because `export.force` says so.
         measured: the version's metric, None where there are no lists.
     """
@@ -57,12 +61,13 @@ class Decision:
 
 
 def decide_stable(
-    config: Config, lists: Sequence[RankedList], scored: Sequence[ScoredList], stable: Path | None
+    config: Config, folder: Path, lists: Sequence[RankedList], scored: Sequence[ScoredList], stable: Path | None
 ) -> Decision:
-    """Compares an exported version with the current stable one.
+    """Compares an exported version with the current stable one, by its scores and by what it must be asked with.
 
     Args:
         config: reads `evaluate` and `export.force`; `data.lists` to name it.
+        folder: the new version.
         lists: those of the gate, as `read_gate_lists` gives them.
         scored: the same with the scores of the new version.
         stable: the current stable version, None if there is none.
@@ -71,13 +76,32 @@ def decide_stable(
     measured = _summarize(values, config) if lists else None
     if stable is None:
         return Decision(True, "It is the first version.", measured=measured)
+    decision = _compare_scores(config, lists, values, measured, stable)
+    if refusal := _find_refusal(folder, stable):
+        return _refuse(config, f"{decision.reason} {refusal}", measured)
+    return decision
+
+
+def _find_refusal(folder: Path, stable: Path) -> str:
+    """Returns a sentence on what clients of the stable version would be refused, "" if nothing is."""
+    try:
+        told = describe_refusals(read_input_names(stable), read_input_names(folder))
+    except InputError as error:
+        return str(error)
+    return f"Clients of version {stable.name} would be refused: {told}." if told else ""
+
+
+def _compare_scores(
+    config: Config, lists: Sequence[RankedList], values: np.ndarray, measured: Measurement | None, stable: Path
+) -> Decision:
     if not lists:
         missing = f"`data.lists` {config.data.lists} holds no {config.evaluate.split} lists"
         return _refuse(config, f"It cannot be compared with version {stable.name}: {missing}.", measured)
     try:
         current = _measure(score_with_version(stable, lists), config)
     except (OSError, tf.errors.OpError, InputError) as error:
-        return _refuse(config, f"It cannot be compared with version {stable.name} on the same lists: {error}", measured)
+        told = f"{str(error).rstrip('.')}."
+        return _refuse(config, f"It cannot be compared with version {stable.name} on the same lists: {told}", measured)
     p_value = paired_randomization_test(values, current, config.evaluate.resamples, config.evaluate.seed)
     difference = float(np.mean(values - current))
     reason = (
