@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,19 @@ def test_any_checkpoint_that_is_kept_can_be_evaluated(run_config, tmp_path):
     assert runs["last"] != runs[8]
     with pytest.raises(InputError, match="no checkpoint of step 9 in .*run, which keeps those of the steps 8, 10."):
         evaluate_ranker(dataclasses.replace(run_config, evaluate=dataclasses.replace(settings, checkpoint=9)))
+
+
+def test_results_of_a_run_that_was_killed_say_so(run_config, tmp_path, capsys):
+    run, output = tmp_path / "run", tmp_path / "out"
+    shutil.copytree(run_config.train.run, run)
+    (run / "metrics.json").unlink()
+    train = dataclasses.replace(run_config.train, run=str(run))
+    evaluate = dataclasses.replace(run_config.evaluate, output=str(output))
+    evaluate_ranker(dataclasses.replace(run_config, train=train, evaluate=evaluate))
+    told = f"Beware: training of {run} has not ended (its newest checkpoint is of step 10)"
+    assert told in capsys.readouterr().out
+    assert json.loads((output / "metrics.json").read_text())["warning"].startswith(told)
+    assert "warning" not in json.loads(Path(run_config.train.run, "evaluation/test/metrics.json").read_text())
 
 
 def test_results_take_no_folder_that_holds_something_else(run_config):

@@ -99,6 +99,7 @@ def test_exported_version_carries_its_card(exported):
     card = (exported / "assets.extra" / "model_card.md").read_text(encoding="utf-8")
     assert "It is the first version." in card and "scored on 20 test lists" in card
     assert "| 1000 |" in card
+    assert "Beware: training of " in card and "has not ended" in card
 
 
 def test_curl_line_of_the_card_works_when_pasted(exported, run_server):

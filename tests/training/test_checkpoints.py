@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.schema import InputError
-from tfr_listbert.training.checkpoints import RunCheckpoints, restore_objects
+from tfr_listbert.training.checkpoints import RunCheckpoints, describe_unfinished, restore_objects
 
 
 def build(run, value=0.0):
@@ -49,3 +49,10 @@ def test_damaged_weights_are_refused(run, damage):
     damage(Path(run, "best", "ckpt-20"))
     with pytest.raises(InputError, match="ckpt-20 do not fit this model, or are damaged"):
         restore_objects(run, "best", encoder=tf.train.Checkpoint(w=tf.Variable([0.0] * 1000)))
+
+
+def test_a_run_whose_training_has_not_ended_is_said_to_be(run, tmp_path):
+    assert f"training of {run} has not ended (its newest checkpoint is of step 20), and" in describe_unfinished(run)
+    assert "has not ended, and better weights may come" in describe_unfinished(tmp_path / "none")
+    (run / "metrics.json").touch()
+    assert describe_unfinished(run) == ""

@@ -23,6 +23,7 @@ from tfr_listbert.folders import replace_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics, summarize_metrics
 from tfr_listbert.schema import RankedList
+from tfr_listbert.training.checkpoints import describe_unfinished
 from tfr_listbert.training.rankers import Ranker, read_ranker, score_split
 from tfr_listbert.training.run_folder import compute_version, describe_other_lists
 
@@ -82,8 +83,9 @@ def _evaluate(config: Config, lists: Sequence[RankedList], grades: str, ranker: 
     per_list = {name: compute_metrics(system, settings.relevant_from) for name, system in scored.items()}
     slices = {name: chosen for name, chosen in slice_lists(lists).items() if name in _SLICES}
     results = _compare(config, per_list, slices, grades)
-    if warning := describe_other_lists(config.train.run, config.data.lists):
-        results["warning"] = warning
+    warnings = [describe_other_lists(config.train.run, config.data.lists), describe_unfinished(config.train.run)]
+    if any(warnings):
+        results["warning"] = "\n".join(filter(None, warnings))
     _write_results(folder, results, per_list, lists, scored[RANKER])
     return results
 

@@ -35,6 +35,7 @@ from tfr_listbert.folders import lock_folder
 from tfr_listbert.lists.elwc import list_splits, read_lists
 from tfr_listbert.metrics import ScoredList
 from tfr_listbert.schema import InputError, RankedList
+from tfr_listbert.training.checkpoints import describe_unfinished
 from tfr_listbert.training.rankers import read_ranker
 from tfr_listbert.training.run_folder import describe_other_lists
 
@@ -94,6 +95,8 @@ def _export(config: Config, base: Path) -> None:
         bundle, scored, notes = _write_with_options(config, text_ranker, folder, builder, lists)
         if warning := describe_other_lists(config.train.run, config.data.lists):
             notes.append(warning)
+        runs = filter(None, (config.train.run, config.export.cascade))
+        notes += filter(None, map(describe_unfinished, runs))
         if config.model.type != ranker.config.model.type:
             kind = ranker.config.model.type
             notes.append(f"Beware: {config.train.run} is a {kind}, the config says {config.model.type}.")

@@ -112,6 +112,18 @@ def read_progress(run: str | Path) -> Progress:
     return Progress(**json.loads(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/VARIABLE_VALUE")))
 
 
+def describe_unfinished(run: str | Path) -> str:
+    """Returns what must be said of results of a run whose training has not ended; "" if it has."""
+    if (Path(run) / "metrics.json").exists():  # written last
+        return ""
+    path = tf.train.latest_checkpoint(str(Path(run) / _FOLDERS["last"]))
+    step = f" (its newest checkpoint is of step {path.rpartition('-')[2]})" if path else ""
+    return (
+        f"Beware: training of {run} has not ended{step}, and better weights may come; call pipelines/train.py with its "
+        "config to go on, and then this again."
+    )
+
+
 def find_checkpoint(run: str | Path, which: str | int) -> Path:
     """Returns the path of a run folder's checkpoint, without its files' endings.
 
