@@ -79,9 +79,17 @@ def test_settings_are_chosen_by_trials_and_a_loss_that_diverges_is_said_to(tiny_
     compare.compare_losses(config)
     assert ran == []
 
+    def dry(config):
+        return dataclasses.replace(config, compare=dataclasses.replace(config.compare, dry_run=True))
+
+    capsys.readouterr()
+    compare.compare_losses(dry(config))
+    told = "4 trials and 1 runs, all of them ended already: nothing is left to do but to write the report.\n"
+    assert capsys.readouterr().out == told
     changed = dataclasses.replace(config, train=dataclasses.replace(config.train, batch_lists=12))
-    with pytest.raises(InputError, match=r"holds a run with other settings: train.batch_lists \(was 24, is 12\)"):
-        compare.compare_losses(changed)
+    for own in (changed, dry(changed)):
+        with pytest.raises(InputError, match=r"holds a run with other settings: train.batch_lists \(was 24, is 12\)"):
+            compare.compare_losses(own)
 
 
 def test_a_dry_run_counts_and_writes_nothing(tiny_config, tmp_path, ran, capsys):
@@ -91,6 +99,19 @@ def test_a_dry_run_counts_and_writes_nothing(tiny_config, tmp_path, ran, capsys)
     compare.compare_losses(config)
     assert "12 trials and 18 runs, 0 of them ended already; the others take about" in capsys.readouterr().out
     assert ran == [] and not (tmp_path / "out").exists()
+
+
+def test_a_comparison_of_other_losses_alone_is_not_overwritten(tiny_config, tmp_path, ran):
+    config = with_compare(tiny_config, tmp_path / "out", losses=[{"loss": "softmax_loss"}], learning_rates=[1e-3])
+    [run, *_] = plan_seeds(config, plan_rows(config.compare)[0], Trial(1e-3), config.data.lists, 0)
+    keep_settings(run.config)
+    for dry_run in (False, True):
+        settings = {"losses": [{"loss": "list_mle_loss"}], "learning_rates": [1e-3], "dry_run": dry_run}
+        with pytest.raises(InputError, match=r"`compare.output` .* of softmax_loss, and none of list_mle_loss: its"):
+            compare.compare_losses(with_compare(tiny_config, tmp_path / "out", **settings))
+    settings["losses"].append({"loss": "softmax_loss"})  # more losses in one report
+    compare.compare_losses(with_compare(tiny_config, tmp_path / "out", **settings))
+    assert ran == []
 
 
 def test_each_query_is_tested_in_one_fold_and_trained_on_in_others(tiny_config, tmp_path):

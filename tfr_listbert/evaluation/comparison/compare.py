@@ -25,7 +25,7 @@ from tfr_listbert.evaluation.comparison.tensorboard import TENSORBOARD_FOLDER, w
 from tfr_listbert.folders import fill_folder, replace_folder
 from tfr_listbert.rows.tested_queries import require_untested_starts
 from tfr_listbert.schema import InputError
-from tfr_listbert.training.experiments.outcome import OUTCOME_FILE, has_ended, read_end, read_outcome
+from tfr_listbert.training.experiments.outcome import OUTCOME_FILE, SETTINGS_FILE, has_ended, read_end, read_outcome
 from tfr_listbert.training.experiments.processes import run_all
 from tfr_listbert.training.experiments.run import Run, Trial
 
@@ -59,14 +59,13 @@ def compare_losses(config: Config) -> Results | None:
         What came out; None of a dry run.
 
     Raises:
-        InputError: if a loss, its options, lists or tokenizer are wrong, or another process is at it; after the
-            report, if the process of a run failed, which the next call tries again.
+        InputError: if a loss, its options, lists or tokenizer are wrong, the folder holds a comparison of other losses
+            or runs with other settings, or another process is at it; after the report, if the process of a run failed,
+            which the next call tries again.
     """
     if config.compare.dry_run:
         with tempfile.TemporaryDirectory() as place:
-            plan = _plan(config, place)
-            print("Timing a few steps.", flush=True)
-            print(_estimate(config, plan))
+            print(_estimate(config, _plan(config, place)))
         return None
     with fill_folder(config.compare.output, "compare.output"):
         return _compare(config)
@@ -97,6 +96,7 @@ def _compare(config: Config) -> Results:
 def _plan(config: Config, place: str) -> _Plan:
     """Returns the plan; folds are written to `place`."""
     rows = plan_rows(config.compare)
+    _require_same_rows(config.compare.output, [row.name for row in rows])
     require_untested_starts(config, {config.encoder.initial, *(row.entry.initial for row in rows)})
     folds = prepare_folds(config, place)
     labels = read_labels(fold.lists for fold in folds)
@@ -105,15 +105,42 @@ def _plan(config: Config, place: str) -> _Plan:
     return _Plan(rows, notes, folds, trials)
 
 
+def _require_same_rows(output: str, names: Sequence[str]) -> None:
+    """Refuses a folder with runs of others than `names` alone, whose report would be overwritten."""
+    found = {path.relative_to(output).parts[0] for path in Path(output).glob(f"*/**/{SETTINGS_FILE}")}
+    if found and found.isdisjoint(names):
+        raise InputError(
+            f"`compare.output` names {output}, which holds a comparison of {', '.join(sorted(found))}, and none of "
+            f"{', '.join(names)}: its report would be overwritten. Name a new folder."
+        )
+
+
 def _estimate(config: Config, plan: _Plan) -> str:
-    first = [[row.trials[0]] * len(plan.folds) for row in plan.rows]  # not chosen yet; as long as any other
-    seeds = _plan_seeds(config, plan, first)
-    needed = (*plan.trials, *[run for run in seeds if _find_same(run, plan.trials) is None])
-    open_runs = [run for run in needed if not has_ended(run)]
-    speed = measure_speed(seeds[0].config)
-    seconds = estimate_seconds(open_runs, speed, config.compare.jobs)
-    ended = sum(map(has_ended, (*plan.trials, *seeds)))
-    return describe_effort(plan.trials, seeds, ended, seconds, config.compare.jobs)
+    """Returns the answer of a dry run.
+
+    Raises:
+        InputError: if runs that have ended have other settings, as the call that is not dry would.
+    """
+    waiting = {run.loss for run in plan.trials if read_outcome(run) is None}
+    choices = [
+        # where nothing is chosen yet any will do, which is as long
+        [row.trials[0] if row.name in waiting else _choose(row, runs) for runs in by_fold]
+        for row, by_fold in zip(plan.rows, plan.trials_by_row, strict=True)
+    ]
+    seeds = _plan_seeds(config, plan, choices)
+    runs = (*plan.trials, *seeds)
+    # Of a loss without a choice the runs that are there may be of another one than that foreseen here
+    ended = [
+        run
+        for run in runs
+        if (has_ended(run) if run.loss in waiting and not run.is_trial else read_outcome(run) is not None)
+    ]
+    open_runs = [run for run in runs if run not in ended and (run.is_trial or _find_same(run, plan.trials) is None)]
+    seconds = 0.0
+    if open_runs:
+        print("Timing a few steps.", flush=True)
+        seconds = estimate_seconds(open_runs, measure_speed(open_runs[0].config), config.compare.jobs)
+    return describe_effort(plan.trials, seeds, len(ended), seconds, config.compare.jobs)
 
 
 def _choose(row: Row, runs: Sequence[Run]) -> Trial | None:

@@ -102,10 +102,12 @@ def describe_effort(trials: Sequence[Run], seeds: Sequence[Run], ended: int, sec
 
     >>> describe_effort([], [None] * 6, 2, 3700, 2)
     '0 trials and 6 runs, 2 of them ended already; the others take about 1 h 2 min with 2 at once.'
+    >>> describe_effort([], [None] * 6, 6, 0, 2)
+    '0 trials and 6 runs, all of them ended already: nothing is left to do but to write the report.'
     """
+    counts = f"{len(trials)} trials and {len(seeds)} runs"
+    if ended == len(trials) + len(seeds):
+        return f"{counts}, all of them ended already: nothing is left to do but to write the report."
     minutes = max(1, round(seconds / 60))
     spell = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-    return (
-        f"{len(trials)} trials and {len(seeds)} runs, {ended} of them ended already; the others take about {spell} "
-        f"with {jobs} at once."
-    )
+    return f"{counts}, {ended} of them ended already; the others take about {spell} with {jobs} at once."
