@@ -11,6 +11,7 @@ import pytest
 from serving.local.sources import ModelSource
 from tfr_listbert.config import LossConfig, LossTermConfig
 from tfr_listbert.evaluation.evaluate import evaluate_ranker, read_results
+from tfr_listbert.export import model_card
 from tfr_listbert.export.gate import Decision, Measurement
 from tfr_listbert.export.model_card import build_card, count_fitting
 from tfr_listbert.export.requests import RequestBuilder
@@ -75,6 +76,29 @@ def test_card_of_a_cascade_names_its_teacher_its_losses_and_what_was_timed(run_c
     assert "Median of one request of `cascade_ids` at a time" in card
     assert '"price": [[NaN, 1.0]]' in card and "It finds products by `search` alone" in card
     assert "Licence: CC0." in card
+
+
+@pytest.mark.parametrize(
+    ("reader", "told", "untold"),
+    [
+        ("clicks", ["the shop whose log it was trained on: some", "Clicks favour what"], "grades of one"),
+        ("esci", ["whose grades it was trained on: some", "learned from the grades of one data set"], "licks favour"),
+    ],
+)
+def test_intended_use_is_of_what_the_ranker_learned_from(run_config, reader, told, untold):
+    run = dataclasses.replace(run_config, data=dataclasses.replace(run_config.data, reader=reader))
+    builder = RequestBuilder(("title",), (), specify_ranker(("title",), ()))
+    card = build_card(run_config, run, 7, builder, SECONDS, Decision(True, "It is the first version."), None)
+    assert all(part in card for part in told) and untold not in card
+    assert '"How it was made" is cut' in card
+
+
+def test_lists_are_counted_only_if_the_run_was_trained_on_them(run_config, monkeypatch):
+    monkeypatch.setattr(model_card, "_read_counts", lambda folder: " (test 20)")
+    monkeypatch.setattr(model_card, "describe_other_lists", lambda *_: "")
+    assert f"lists of {run_config.data.lists} (test 20)." in model_card._describe_training(run_config, run_config)
+    monkeypatch.setattr(model_card, "describe_other_lists", lambda *_: "Beware: other lists.")
+    assert f"lists of {run_config.data.lists}.\n" in model_card._describe_training(run_config, run_config)
 
 
 def test_forced_version_is_told(build):

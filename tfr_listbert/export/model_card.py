@@ -15,6 +15,7 @@ from tfr_listbert.evaluation.intervals import format_interval
 from tfr_listbert.export.gate import GATE_METRIC, Decision
 from tfr_listbert.export.requests import RequestBuilder
 from tfr_listbert.lists.statistics import STATISTICS_FILE
+from tfr_listbert.training.run_folder import describe_other_lists
 
 CARD_FILE = "model_card.md"
 
@@ -23,17 +24,26 @@ BUDGETS_MILLISECONDS = (20, 50, 100)
 _USE = """\
 ## Intended use
 
-Ordering the products that a search engine found for a query, in the shop whose log it was trained on: some tens to a
-few hundred candidates per request. {finding} Its scores compare products of one query only.
+Ordering the products that a search engine found for a query, {where}: some tens to a few hundred candidates per \
+request. {finding} Its scores compare products of one query only.
 
 ## Limits
 
-- It learned from what visitors of one shop did in one window of time; another language, another assortment or a new
-  season may need training anew.
-- Text beyond the budgets below is cut. Products without any text score as padding, except in `rank_n` and `predict`.
-- Clicks favour what was shown high. Whether that was corrected says `data.options.grading` in `config.yaml`.
+{learned}
+- Text beyond the budgets under "How it was made" is cut. Products without any text score as padding, except in
+  `rank_n` and `predict`.
 - Nothing was measured about fairness between sellers, brands or groups of visitors.
 """
+
+_LEARNED_FROM_CLICKS = """\
+- It learned from what visitors of one shop did in one window of time; another language, another assortment or a new
+  season may need training anew.
+- Clicks favour what was shown high. Whether that was corrected says `data.options.grading` in `config.yaml`."""
+
+_LEARNED_FROM_GRADES = """\
+- It learned from the grades of one data set; another language, another assortment or others who grade may need training
+  anew.
+- Grades are what those who judged held to be relevant, which need not be what visitors of a shop buy."""
 
 
 def count_fitting(seconds: Mapping[int, float], budget_seconds: float) -> int:
@@ -84,7 +94,7 @@ def build_card(
         *[f"{note}\n" for note in notes],
         _describe_latency(builder.timed_signature, seconds),
         _describe_request(config.export.name, version, builder),
-        _describe_use(config),
+        _describe_use(config, run),
         _describe_licence(config, run),
     ]
     return "\n".join(parts)
@@ -95,10 +105,11 @@ def _describe_training(config: Config, run: Config) -> str:
         f"{name} {value}" for name, value in vars(run.encoder).items() if value and not name.endswith("_rate")
     )
     kind = "student" if run.model.is_student else "ranker"
+    # Of the lists it was trained on; others may have taken their place
+    counts = "" if describe_other_lists(config.train.run, config.data.lists) else _read_counts(Path(config.data.lists))
     return (
         "## How it was made\n\n"
-        f"- Data: reader `{run.data.reader}`, split by {run.data.split.by}; lists of {run.data.lists}"
-        f"{_read_counts(Path(config.data.lists))}.\n"
+        f"- Data: reader `{run.data.reader}`, split by {run.data.split.by}; lists of {run.data.lists}{counts}.\n"
         f"- Inputs: {_describe_inputs(run)}.\n"
         f"{_describe_cascade(config)}"
         f"- Encoder: {encoder}. Loss: {_describe_loss(run)}; {run.train.epochs} epochs of "
@@ -210,9 +221,17 @@ def _describe_request(name: str, version: int, builder: RequestBuilder) -> str:
     )
 
 
-def _describe_use(config: Config) -> str:
-    finds = "It finds products by `search` alone, among those whose vectors it holds."
-    return _USE.format(finding=finds if config.export.vectors else "It does not find products.")
+def _describe_use(config: Config, run: Config) -> str:
+    is_log = run.data.reader == "clicks"
+    return _USE.format(
+        where="in the shop whose log it was trained on" if is_log else "like those whose grades it was trained on",
+        finding=(
+            "It finds products by `search` alone, among those whose vectors it holds."
+            if config.export.vectors
+            else "It does not find products."
+        ),
+        learned=_LEARNED_FROM_CLICKS if is_log else _LEARNED_FROM_GRADES,
+    )
 
 
 def _describe_licence(config: Config, run: Config) -> str:
