@@ -11,7 +11,7 @@ import pytest
 import pytrec_eval
 
 from tfr_listbert.config import Config, EvaluateConfig
-from tfr_listbert.evaluation.evaluate import evaluate_ranker, format_results, format_trec
+from tfr_listbert.evaluation.evaluate import evaluate_ranker, format_results, format_trec, list_warnings
 from tfr_listbert.evaluation.judgements import describe_grades, judge_lists, read_configured_grades
 from tfr_listbert.evaluation.systems import build_baselines, build_bm25, score_with
 from tfr_listbert.lists.elwc import read_lists
@@ -150,6 +150,8 @@ def test_a_ranker_that_is_worse_than_another_system_is_said_to_be():
         "Beware: the ranker is significantly worse than bm25 (p = 0.0100).",
         "Beware: other lists.",
     ]
+    [told] = list_warnings({"slices": {"all": systems}}, "the student alone")
+    assert told.startswith("Beware: the student alone is significantly worse than bm25")
 
 
 def test_ids_stay_different_in_a_run_file():

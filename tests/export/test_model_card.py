@@ -68,7 +68,10 @@ def test_card_of_a_cascade_names_its_teacher_its_losses_and_what_was_timed(run_c
     inputs = ("title", "brand"), ("price", "rating")
     student = specify_student(("title",), (), has_vectors=True)
     builder = RequestBuilder(*inputs, specify_cascade(student, *inputs))
-    card = build_card(config, run, 7, builder, SECONDS, Decision(True, "It is the first version."), None)
+    row = {"lists": 20, "ndcg_10": 0.5, "interval": [0.4, 0.6], "mrr": 0.5}
+    results = {"grades": "", "slices": {"all": {"bm25": row, "ranker": row}}}
+    card = build_card(config, run, 7, builder, SECONDS, Decision(True, "It is the first version."), results)
+    assert "| all | bm25 | 20 |" in card and "| all | the student alone | 20 |" in card and "| ranker |" not in card
     assert 'Loss: 1 · `margin_mse_loss` with {"min_margin": 0.5} on the scores of runs/teacher + ' in card
     assert " + 0.5 · `softmax_loss` on labels; " in card
     assert "`brand` (4 tokens); numbers none.\n- The first 12 documents are ranked anew by the ranker of " in card

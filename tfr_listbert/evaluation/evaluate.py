@@ -151,10 +151,10 @@ def format_results(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *filter(None, [results.get("grades"), results.get("warning")])])
 
 
-def list_warnings(results: Mapping[str, Any]) -> list[str]:
-    """Returns a line on each system that the ranker is significantly worse than."""
+def list_warnings(results: Mapping[str, Any], ranker: str = "the ranker") -> list[str]:
+    """Returns a line on each system that the ranker, called `ranker`, is significantly worse than."""
     return [
-        f"Beware: the ranker is significantly worse than {name} (p = {row['ranker_p']:.4f})."
+        f"Beware: {ranker} is significantly worse than {name} (p = {row['ranker_p']:.4f})."
         for name, row in results.get("slices", {}).get("all", {}).items()
         if name != RANKER and row["ranker_difference"] < 0 and row["ranker_p"] < LEVEL
     ]

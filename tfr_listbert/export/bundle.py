@@ -22,7 +22,7 @@ from tfr_listbert.export.deployment import Labels, read_labels, write_deployment
 from tfr_listbert.export.difference import describe_difference, score_in_memory, score_request
 from tfr_listbert.export.gate import Decision, decide_stable, read_gate_lists, score_with_version
 from tfr_listbert.export.golden import GOLDEN_FILE, write_golden_requests
-from tfr_listbert.export.model_card import CARD_FILE, build_card
+from tfr_listbert.export.model_card import CARD_FILE, STUDENT_ALONE, build_card
 from tfr_listbert.export.models import build_text_model
 from tfr_listbert.export.onnx_model import ONNX_FILE, score_with_onnx, write_onnx
 from tfr_listbert.export.requests import SAMPLE_LISTS, RequestBuilder, ServedRequest
@@ -101,7 +101,7 @@ def _export(config: Config, base: Path) -> None:
             kind = ranker.config.model.type
             notes.append(f"Beware: {config.train.run} is a {kind}, the config says {config.model.type}.")
         results = read_results(config)
-        notes += list_warnings(results or {})
+        notes += list_warnings(results or {}, STUDENT_ALONE if config.export.cascade else "the ranker")
         decision = decide_stable(config, folder, lists, scored, base / str(labels.stable) if labels else None)
         write_config(ranker.config, folder / EXTRA_FOLDER / "config.yaml")
         card = build_card(config, ranker.config, version, builder, bundle.seconds, decision, results, notes)
@@ -109,7 +109,8 @@ def _export(config: Config, base: Path) -> None:
     found = read_labels(deployment, config.export.name)
     labels, remarks = move_labels(labels, found, version, decision.is_stable)
     write_deployment(deployment, config.export.name, labels, bundle.seconds, bundle.mebibytes)
-    print("\n".join([_describe(base / str(version), bundle, decision), *notes, *remarks]))
+    told = _describe(base / str(version), bundle, decision, config.export.float16)
+    print("\n".join([told, *notes, *remarks]))
 
 
 def move_labels(before: Labels | None, found: Labels | None, version: int, is_stable: bool) -> tuple[Labels, list[str]]:
@@ -163,14 +164,15 @@ def _write_with_options(
     return bundle, scored, notes
 
 
-def _describe(folder: Path, bundle: Bundle, decision: Decision) -> str:
+def _describe(folder: Path, bundle: Bundle, decision: Decision, is_halved: bool) -> str:
     label = "stable and canary" if decision.is_stable else "canary"
     notice = " Forced." if decision.is_forced else ""
     if not decision.is_stable:
         notice = " Clients that name no label get it all the same; export.force=true makes it stable."
     return (
         f"{folder}: {', '.join(bundle.signatures)}; {len(bundle.ops)} kinds of ops. Reloaded in a fresh "
-        f"process it scores as the checkpoint does, to within {bundle.score_difference:.1e}.\n"
+        f"process it scores as the {'halved weights do' if is_halved else 'checkpoint does'}, to within "
+        f"{bundle.score_difference:.1e}.\n"
         f"Label: {label}. {decision.reason}{notice}\n"
         f"Card: {folder / EXTRA_FOLDER / CARD_FILE}. Files for servers: {folder.parent}.serving.\n"
         f"Serve it: bash serving/serve.sh {folder.parent}\n"

@@ -11,6 +11,7 @@ from typing import Any
 
 from tfr_listbert.config import Config, read_config
 from tfr_listbert.cores import count_cores
+from tfr_listbert.evaluation.evaluate import RANKER
 from tfr_listbert.evaluation.intervals import format_interval
 from tfr_listbert.export.gate import GATE_METRIC, Decision
 from tfr_listbert.export.requests import RequestBuilder
@@ -18,6 +19,9 @@ from tfr_listbert.lists.statistics import STATISTICS_FILE
 from tfr_listbert.training.run_folder import describe_other_lists
 
 CARD_FILE = "model_card.md"
+
+STUDENT_ALONE = "the student alone"
+"""What `evaluate` has measured of a cascade."""
 
 BUDGETS_MILLISECONDS = (20, 50, 100)
 
@@ -90,7 +94,7 @@ def build_card(
         f"# {config.export.name}, version {version}\n",
         _describe_training(config, run),
         _describe_quality(config, decision),
-        _describe_results(results),
+        _describe_results(results, STUDENT_ALONE if config.export.cascade else RANKER),
         *[f"{note}\n" for note in notes],
         _describe_latency(builder.timed_signature, seconds),
         _describe_request(config.export.name, version, builder),
@@ -174,13 +178,17 @@ def _describe_quality(config: Config, decision: Decision) -> str:
     return "\n".join([*lines, ""])
 
 
-def _describe_results(results: Mapping[str, Any] | None) -> str:
-    """Returns the results of `evaluate` as a table."""
+def _describe_results(results: Mapping[str, Any] | None, ranker: str) -> str:
+    """Returns the results of `evaluate` as a table, in which what it evaluated is called `ranker`."""
     if results is None:
         return "This checkpoint has not been evaluated against other rankers.\n"
     head = "| queries | system | lists | NDCG@10 | 95 % interval | MRR |\n|---|---|---|---|---|---|"
     slices = results["slices"]
-    lines = [_format_row(name, system, row) for name, rows in slices.items() for system, row in rows.items()]
+    lines = [
+        _format_row(name, ranker if system == RANKER else system, row)
+        for name, rows in slices.items()
+        for system, row in rows.items()
+    ]
     return "\n".join([f"Measured by `evaluate` on the checkpoint. {results['grades']}\n", head, *lines, ""])
 
 
