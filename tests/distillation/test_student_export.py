@@ -145,6 +145,7 @@ def half(served_config, tmp_path_factory):
 @pytest.mark.soak
 def test_half_precision_ranks_alike_and_the_export_says_what_it_changes(half, lists, model):
     printed, folder = half
+    assert "process it scores as the halved weights do, to within" in printed
     assert re.search(
         r"rank_ids in float16: scores of 24 test lists differ by .*The order of \d+ lists changes", printed
     )
