@@ -232,7 +232,9 @@ def test_the_mean_curve_of_folds_has_the_mean_of_their_steps(comparison):
 
 def test_the_conclusion_names_leader_losers_and_what_is_sampled(findings):
     leader = describe_leader(findings.board)
-    assert leader.startswith("softmax has the highest ndcg_10") and "It is better than list_mle and random." in leader
+    assert (
+        leader.startswith("softmax has the highest ndcg_10") and "softmax is better than list_mle and random." in leader
+    )
     population = describe_population(findings.board, findings.results.systems)
     assert "the 30 test queries" in population and "2 seeds of one loss are too few" in population
 
@@ -269,6 +271,7 @@ def test_what_only_the_correction_leaves_undecided_is_said_to_be_behind(findings
     unproven = dataclasses.replace(second, p=0.2, difference_interval=(-0.3, -0.1))
     text = describe_leader(dataclasses.replace(board, standings=(first, unproven, *others)))
     assert "cannot be told apart" not in text and f"{second.system.name} came out behind by more" in text
+    assert text.rpartition("this is no proof. ")[2].startswith("softmax is better than random.")
 
 
 def test_one_seed_and_one_query_claim_nothing(comparison):

@@ -34,7 +34,7 @@ def describe_leader(board: Leaderboard) -> str:
             "all pairs this is no proof."
         )
     if worse:
-        sentences.append(f"It is better than {_join(worse)}.")
+        sentences.append(f"{best.system.name} is better than {_join(worse)}.")
     test = "randomization tests, of signs over queries" + (
         " and of luck over runs" if board.pooled_luck.deviation else ""
     )
