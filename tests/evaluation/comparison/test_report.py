@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.chromium import Chromium, find_chromium
 from tfr_listbert.config import ComparedLossConfig
 from tfr_listbert.evaluation.comparison.conclusion import describe_leader, describe_population
 from tfr_listbert.evaluation.comparison.leaderboard import rank_systems
@@ -155,6 +156,20 @@ def test_what_does_not_beat_random_order_is_marked(comparison):
         "blind": "not converged: 1 of 1 runs; not shown to beat random order",
         "random": "",
     }
+
+
+def test_a_browser_gives_marks_the_place_that_they_need(findings, tmp_path):
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium is installed here; CI installs one")
+    write_report(findings, tmp_path)
+    with Chromium(path, tmp_path / "profile") as browser:
+        browser.open((tmp_path / "report.html").as_uri())
+        assert "Leaderboard" in browser.wait_for_text("Leaderboard", 30)
+        widths = browser.evaluate("[...document.querySelectorAll('td.marks')].map(cell => cell.offsetWidth)")
+        assert min(widths) >= 200
+        page, *tables = browser.evaluate("[...document.querySelectorAll('body, table')].map(one => one.offsetWidth)")
+        assert max(tables) <= page
 
 
 def test_a_leader_whose_runs_did_not_all_end_is_said_to(comparison):

@@ -55,7 +55,9 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 75em; margin: 2em auto; 
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; margin: 1em 0; }
 th, td { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #888; }
-.number { text-align: right; white-space: nowrap; }
+.number { text-align: right; }
+td.number { white-space: nowrap; }
+.marks { min-width: 16em; }
 img { max-width: 100%; } figcaption { color: #666; }
 """
 
@@ -118,5 +120,5 @@ def _to_html(block: Block) -> str:
 
 
 def _to_html_row(table: Table, cells: Sequence[str], tag: str) -> str:
-    kinds = ["" if name in TEXT_COLUMNS else ' class="number"' for name in table.header]
+    kinds = [f' class="{name if name in TEXT_COLUMNS else "number"}"' for name in table.header]
     return f"<tr>{''.join(f'<{tag}{k}>{html.escape(c)}</{tag}>' for k, c in zip(kinds, cells, strict=True))}</tr>"
