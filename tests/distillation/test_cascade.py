@@ -120,6 +120,12 @@ def test_a_students_teacher_is_no_student(cascade_config):
         build_text_model(dataclasses.replace(cascade_config, export=export), read_ranker(cascade_config.train.run))
 
 
+def test_a_teacher_that_is_not_there_is_named_by_its_setting(cascade_config, tmp_path):
+    export = dataclasses.replace(cascade_config.export, cascade=str(tmp_path))
+    with pytest.raises(InputError, match="There is no run in .*, or set `export.cascade`"):
+        build_text_model(dataclasses.replace(cascade_config, export=export), read_ranker(cascade_config.train.run))
+
+
 def test_a_ranker_takes_no_vectors_and_no_cascade(student_config):
     export = dataclasses.replace(student_config.export, cascade="runs/another")
     with pytest.raises(InputError, match="`export.cascade` must be empty for a ranker"):

@@ -101,6 +101,12 @@ def test_the_table_has_the_teacher_every_student_and_where_it_is(distilled, trai
     assert widths == {11}
 
 
+def test_a_teacher_that_is_not_there_is_named_by_its_setting(config, tmp_path):
+    teacher = dataclasses.replace(config.teacher, run=str(tmp_path / "none"))
+    with pytest.raises(InputError, match=r"no checkpoint in .*none/best: .*, or `teacher.run` names another folder\."):
+        distill_ranker(dataclasses.replace(config, teacher=teacher))
+
+
 def test_a_second_call_trains_nothing_and_says_the_same(distilled, trained, config, capsys):
     before, table = list(trained), (distilled / "table.md").read_text()
     distill_ranker(config)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfr_listbert.schema import InputError
-from tfr_listbert.training.checkpoints import RunCheckpoints, describe_unfinished, restore_objects
+from tfr_listbert.training.checkpoints import RunCheckpoints, describe_unfinished, find_checkpoint, restore_objects
 
 
 def build(run, value=0.0):
@@ -56,3 +56,10 @@ def test_a_run_whose_training_has_not_ended_is_said_to_be(run, tmp_path):
     assert "has not ended, and better weights may come" in describe_unfinished(tmp_path / "none")
     (run / "metrics.json").touch()
     assert describe_unfinished(run) == ""
+
+
+def test_a_run_without_a_checkpoint_names_the_settings_that_may_be_wrong(tmp_path):
+    with pytest.raises(InputError, match="or the setting that names it .*`teacher.run`.* names another folder"):
+        find_checkpoint(tmp_path, "best")
+    with pytest.raises(InputError, match="not got that far, or `encoder.initial` names another folder"):
+        restore_objects(tmp_path, "best", "`encoder.initial`")

@@ -56,7 +56,7 @@ def build_text_student(config: Config, student: Ranker) -> TextStudent:
 
 
 def _build_cascade(config: Config, student: TextStudent) -> TextCascade:
-    teacher = read_ranker(config.export.cascade)
+    teacher = read_ranker(config.export.cascade, setting="export.cascade")
     rule = "must name the run folder of a ranker, not a student's"
     require(not teacher.config.model.is_student, "export.cascade", rule, config.export.cascade)
     return TextCascade(student, build_text_ranker(teacher), config.export.cascade_documents)

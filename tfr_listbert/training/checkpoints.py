@@ -17,6 +17,8 @@ _UNREADABLE = (ValueError, AssertionError, IndexError, tf.errors.OpError)
 
 _FOLDERS = {"best": "best", "last": "checkpoints"}
 
+_ANY_SETTING = "the setting that names it (`train.run`, `teacher.run`, `teacher.student` or `encoder.initial`)"
+
 
 @dataclasses.dataclass
 class Progress:
@@ -124,12 +126,13 @@ def describe_unfinished(run: str | Path) -> str:
     )
 
 
-def find_checkpoint(run: str | Path, which: str | int) -> Path:
+def find_checkpoint(run: str | Path, which: str | int, setting: str = _ANY_SETTING) -> Path:
     """Returns the path of a run folder's checkpoint, without its files' endings.
 
     Args:
         run: run folder.
         which: `best`, `last`, or the step of one that is kept.
+        setting: what names the folder, for messages.
 
     Raises:
         InputError: if there is none.
@@ -140,7 +143,7 @@ def find_checkpoint(run: str | Path, which: str | int) -> Path:
     path = tf.train.latest_checkpoint(str(folder))
     if path is None:
         raise InputError(
-            f"There is no checkpoint in {folder}: the run has not got that far, or the setting names another folder."
+            f"There is no checkpoint in {folder}: the run has not got that far, or {setting} names another folder."
         )
     return Path(path)
 
@@ -158,18 +161,19 @@ def _find_step(run: str | Path, step: int) -> Path:
     return kept[step]
 
 
-def restore_objects(run: str | Path, which: str | int, **objects: Any) -> None:
+def restore_objects(run: str | Path, which: str | int, setting: str = _ANY_SETTING, **objects: Any) -> None:
     """Restores objects of a run folder's model, all of their weights.
 
     Args:
         run: run folder.
         which: as in `find_checkpoint`.
+        setting: likewise.
         **objects: by the names under which they were saved, e.g. `encoder=...`; others in the file are left alone.
 
     Raises:
         InputError: if there is no such checkpoint, or its weights do not fit.
     """
-    path = find_checkpoint(run, which)
+    path = find_checkpoint(run, which, setting)
     try:
         status = tf.train.Checkpoint(**objects).restore(str(path))
         status.assert_existing_objects_matched().expect_partial()

@@ -108,7 +108,7 @@ def build_encoder(config: EncoderConfig, tokenizer: tf.Module, row_tokens: int) 
         match_marks=config.match_marks,
     )
     if config.initial is not None:
-        restore_objects(config.initial, "best", encoder=encoder)
+        restore_objects(config.initial, "best", "`encoder.initial`", encoder=encoder)
     if config.letter_marks:
         encoder.mark_letters(tokenizer.list_pieces())
     encoder.trainable = not config.is_frozen
@@ -184,19 +184,20 @@ def score_split(config: Config, ranker: Ranker, split: str) -> Iterator[ScoredLi
     return ListScorer(ranker.network).score(dataset)
 
 
-def read_ranker(run: str | Path, checkpoint: str | int = "best") -> Ranker:
+def read_ranker(run: str | Path, checkpoint: str | int = "best", setting: str = "train.run") -> Ranker:
     """Returns the trained ranker, or student, of a run folder.
 
     Args:
         run: run folder.
         checkpoint: `best`, `last` for the newest checkpoint, or the step of one that is kept.
+        setting: the setting that names the run folder, for messages.
 
     Raises:
         InputError: if the folder holds no such run or checkpoint.
     """
     run = Path(run)
     if not (run / "config.yaml").exists():
-        raise InputError(f"There is no run in {run}; run pipelines/train.py first, or set `train.run`.")
+        raise InputError(f"There is no run in {run}; run pipelines/train.py first, or set `{setting}`.")
     if not (run / "rows.json").exists():
         raise InputError(
             f"{run} holds an encoder, of pre-training or of an import, and no ranker; train one that starts from it "
@@ -205,5 +206,5 @@ def read_ranker(run: str | Path, checkpoint: str | int = "best") -> Ranker:
     config = read_config(run / "config.yaml")
     bare = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, initial=None))
     ranker = build_run_ranker(bare, build_batcher(config, read_tokenizer(run / "tokenizer")), read_profile(run))
-    restore_objects(run, checkpoint, **ranker.row_scorer.list_objects())
+    restore_objects(run, checkpoint, f"`{setting}`", **ranker.row_scorer.list_objects())
     return dataclasses.replace(ranker, config=config)
