@@ -150,6 +150,10 @@ def test_a_ranker_that_is_worse_than_another_system_is_said_to_be():
         "Beware: the ranker is significantly worse than bm25 (p = 0.0100).",
         "Beware: other lists.",
     ]
+    assert text.splitlines()[0] == "test, all queries: 9 lists"
+    bare = {name: own | {"lists_without_relevant": 2} for name, own in systems.items()}
+    head = format_results({"split": "test", "slices": {"all": bare}}).splitlines()[0]
+    assert head.startswith("test, all queries: 9 lists, 2 of them without a relevant document, which count 0")
     [told] = list_warnings({"slices": {"all": systems}}, "the student alone")
     assert told.startswith("Beware: the student alone is significantly worse than bm25")
 

@@ -138,10 +138,10 @@ def format_results(results: Mapping[str, Any]) -> str:
     for name, systems in results["slices"].items():
         any_system = next(iter(systems.values()))
         bare = any_system["lists_without_relevant"]
-        lines.append(
-            f"{results['split']}, {_SLICES[name]}: {any_system['lists']} lists, {bare} of them without a relevant "
-            "document, which count 0 in MRR, and in NDCG unless a grade is above 0"
+        told = (
+            f", {bare} of them without a relevant document, which count 0 in MRR, and in NDCG unless a grade is above 0"
         )
+        lines.append(f"{results['split']}, {_SLICES[name]}: {any_system['lists']} lists{told if bare else ''}")
         lines.append(f"  {'system':12} {'NDCG@10':>8} {'95 % interval':>17} {'ranker better by':>17} {'p':>7}")
         for system, row in systems.items():
             against = "" if system == RANKER else f" {row['ranker_difference']:>+17.4f} {row['ranker_p']:>7.4f}"
