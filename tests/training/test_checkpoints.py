@@ -58,8 +58,8 @@ def test_a_run_whose_training_has_not_ended_is_said_to_be(run, tmp_path):
     assert describe_unfinished(run) == ""
 
 
-def test_a_run_without_a_checkpoint_names_the_settings_that_may_be_wrong(tmp_path):
-    with pytest.raises(InputError, match="or the setting that names it .*`teacher.run`.* names another folder"):
+def test_a_run_without_a_checkpoint_names_the_setting_that_may_be_wrong(tmp_path):
+    with pytest.raises(InputError, match="not got that far, or `train.run` names another folder"):
         find_checkpoint(tmp_path, "best")
     with pytest.raises(InputError, match="not got that far, or `encoder.initial` names another folder"):
-        restore_objects(tmp_path, "best", "`encoder.initial`")
+        restore_objects(tmp_path, "best", "encoder.initial")

@@ -39,7 +39,7 @@ def distill_ranker(config: Config) -> None:
     Raises:
         InputError: if teacher, lists or settings are missing or do not fit, or a student's training failed.
     """
-    find_checkpoint(config.teacher.run, config.teacher.checkpoint, "`teacher.run`")
+    find_checkpoint(config.teacher.run, config.teacher.checkpoint, "teacher.run")
     plan, output = plan_students(config), Path(config.distill.output)
     score_training_lists(config)
     with fill_folder(output, "distill.output"):

@@ -17,8 +17,6 @@ _UNREADABLE = (ValueError, AssertionError, IndexError, tf.errors.OpError)
 
 _FOLDERS = {"best": "best", "last": "checkpoints"}
 
-_ANY_SETTING = "the setting that names it (`train.run`, `teacher.run`, `teacher.student` or `encoder.initial`)"
-
 
 @dataclasses.dataclass
 class Progress:
@@ -126,7 +124,7 @@ def describe_unfinished(run: str | Path) -> str:
     )
 
 
-def find_checkpoint(run: str | Path, which: str | int, setting: str = _ANY_SETTING) -> Path:
+def find_checkpoint(run: str | Path, which: str | int, setting: str = "train.run") -> Path:
     """Returns the path of a run folder's checkpoint, without its files' endings.
 
     Args:
@@ -143,7 +141,7 @@ def find_checkpoint(run: str | Path, which: str | int, setting: str = _ANY_SETTI
     path = tf.train.latest_checkpoint(str(folder))
     if path is None:
         raise InputError(
-            f"There is no checkpoint in {folder}: the run has not got that far, or {setting} names another folder."
+            f"There is no checkpoint in {folder}: the run has not got that far, or `{setting}` names another folder."
         )
     return Path(path)
 
@@ -161,7 +159,7 @@ def _find_step(run: str | Path, step: int) -> Path:
     return kept[step]
 
 
-def restore_objects(run: str | Path, which: str | int, setting: str = _ANY_SETTING, **objects: Any) -> None:
+def restore_objects(run: str | Path, which: str | int, setting: str = "train.run", **objects: Any) -> None:
     """Restores objects of a run folder's model, all of their weights.
 
     Args:

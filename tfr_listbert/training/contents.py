@@ -47,7 +47,7 @@ def describe_start(config: Config) -> dict[str, str]:
     """
     contents = {"text.folder": digest_files(list_files(config.text.folder))}
     if config.encoder.initial is not None:
-        best = find_checkpoint(config.encoder.initial, "best")
+        best = find_checkpoint(config.encoder.initial, "best", "encoder.initial")
         contents["encoder.initial"] = digest_files(best.parent.glob(f"{best.name}.*"))
     return contents
 

@@ -79,7 +79,7 @@ def build_masked_lm(config: Config, tokenizer: tf.Module) -> MaskedLM:
     mlm_head = MLMHead(tokenizer.vocabulary_size, resolve_shape(config.encoder).width)
     initial = config.encoder.initial
     if initial is not None and holds_object(initial, "mlm_head"):
-        restore_objects(initial, "best", mlm_head=mlm_head)
+        restore_objects(initial, "best", "encoder.initial", mlm_head=mlm_head)
     return MaskedLM(encoder, mlm_head)
 
 

@@ -108,7 +108,7 @@ def build_encoder(config: EncoderConfig, tokenizer: tf.Module, row_tokens: int) 
         match_marks=config.match_marks,
     )
     if config.initial is not None:
-        restore_objects(config.initial, "best", "`encoder.initial`", encoder=encoder)
+        restore_objects(config.initial, "best", "encoder.initial", encoder=encoder)
     if config.letter_marks:
         encoder.mark_letters(tokenizer.list_pieces())
     encoder.trainable = not config.is_frozen
@@ -206,5 +206,5 @@ def read_ranker(run: str | Path, checkpoint: str | int = "best", setting: str = 
     config = read_config(run / "config.yaml")
     bare = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, initial=None))
     ranker = build_run_ranker(bare, build_batcher(config, read_tokenizer(run / "tokenizer")), read_profile(run))
-    restore_objects(run, checkpoint, f"`{setting}`", **ranker.row_scorer.list_objects())
+    restore_objects(run, checkpoint, setting, **ranker.row_scorer.list_objects())
     return dataclasses.replace(ranker, config=config)

@@ -195,14 +195,19 @@ def write_metrics(run: str | Path, metrics: dict[str, Any]) -> None:
     write_whole(Path(run) / "metrics.json", json.dumps(metrics, indent=2) + "\n")
 
 
-def compute_version(run: str | Path, checkpoint: str | int = "best") -> str:
+def compute_version(run: str | Path, checkpoint: str | int = "best", setting: str = "train.run") -> str:
     """Returns a name of a trained model: a hash of its weights, its tokenizer and how it cuts text.
+
+    Args:
+        run: run folder.
+        checkpoint: as of `find_checkpoint`.
+        setting: likewise.
 
     Raises:
         InputError: if the run has no such checkpoint.
     """
     run = Path(run)
-    digest = hashlib.sha256(find_checkpoint(run, checkpoint).with_suffix(".data-00000-of-00001").read_bytes())
+    digest = hashlib.sha256(find_checkpoint(run, checkpoint, setting).with_suffix(".data-00000-of-00001").read_bytes())
     config = read_config(run / "config.yaml")
     fields = [dataclasses.asdict(field) for field in config.text.fields]
     digest.update(json.dumps([fields, config.text.query_tokens, config.model.pooling]).encode())

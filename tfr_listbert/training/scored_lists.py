@@ -33,12 +33,12 @@ def build_manifest(config: Config) -> dict[str, Any]:
     is_widened = settings.bm25_neighbours or settings.student_neighbours
     return {
         "lists": digest_files(shards),
-        "teacher": compute_version(settings.run, settings.checkpoint),
+        "teacher": compute_version(settings.run, settings.checkpoint, "teacher.run"),
         "shards": math.ceil(len(index_lists(shards)) / settings.shard_lists),
         "shard_lists": settings.shard_lists,
         "bm25_neighbours": settings.bm25_neighbours,
         "student_neighbours": settings.student_neighbours,
-        "student": compute_version(settings.student) if settings.student_neighbours else None,
+        "student": settings.student and compute_version(settings.student, setting="teacher.student"),
         **({"bm25": dataclasses.asdict(config.data.bm25)} if is_widened else {}),
     }
 
