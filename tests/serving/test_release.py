@@ -89,5 +89,5 @@ def test_better_version_becomes_stable_and_the_server_follows(better_config, out
         assert ask(version=1) == before  # still there, for the way back
     versions = [output / "ranker" / number for number in ("1", "2")]
     lists = read_gate_lists(better_config)
-    worse = decide_stable(better_config, lists, score_with_version(versions[0], lists), versions[1])
+    worse = decide_stable(better_config, versions[0], lists, score_with_version(versions[0], lists), versions[1])
     assert "significantly worse" in worse.reason
