@@ -19,7 +19,6 @@ from tfr_listbert.folders import fill_folder, write_whole
 from tfr_listbert.lists.elwc import read_lists
 from tfr_listbert.metrics import ScoredList, compute_metrics
 from tfr_listbert.schema import RankedList
-from tfr_listbert.training.checkpoints import find_checkpoint
 from tfr_listbert.training.experiments.outcome import read_outcome, read_scores
 from tfr_listbert.training.experiments.run import Run
 from tfr_listbert.training.rankers import read_ranker, score_split
@@ -39,7 +38,6 @@ def distill_ranker(config: Config) -> None:
     Raises:
         InputError: if teacher, lists or settings are missing or do not fit, or a student's training failed.
     """
-    find_checkpoint(config.teacher.run, config.teacher.checkpoint, "teacher.run")
     plan, output = plan_students(config), Path(config.distill.output)
     score_training_lists(config)
     with fill_folder(output, "distill.output"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from tfr_listbert.config import require
 from tfr_listbert.lists.tables.rejections import Rejections
 from tfr_listbert.schema import RankedList
 
@@ -60,6 +61,11 @@ class ReadRequest:
     def document_columns(self) -> dict[str, bool]:
         """Whether a document's column is required, by name of field or feature."""
         return {name: name not in self.optional_features for name in (*self.fields, *self.features)}
+
+    def refuse_times(self) -> None:
+        """Raises an InputError if lists are to be split by times, for a reader of a set that has none."""
+        rule = "must be query or given, since the set has no times"
+        require(self.split_by in ("query", "given"), "data.split.by", rule, self.split_by)
 
 
 class Reader(Protocol):

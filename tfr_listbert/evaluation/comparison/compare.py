@@ -121,26 +121,23 @@ def _estimate(config: Config, plan: _Plan) -> str:
     Raises:
         InputError: if runs that have ended have other settings, as the call that is not dry would.
     """
-    waiting = {run.loss for run in plan.trials if read_outcome(run) is None}
+    open_trials = [run for run in plan.trials if read_outcome(run) is None]
+    waiting = {run.loss for run in open_trials}
     choices = [
         # where nothing is chosen yet any will do, which is as long
         [row.trials[0] if row.name in waiting else _choose(row, runs) for runs in by_fold]
         for row, by_fold in zip(plan.rows, plan.trials_by_row, strict=True)
     ]
     seeds = _plan_seeds(config, plan, choices)
-    runs = (*plan.trials, *seeds)
     # Of a loss without a choice the runs that are there may be of another one than that foreseen here
-    ended = [
-        run
-        for run in runs
-        if (has_ended(run) if run.loss in waiting and not run.is_trial else read_outcome(run) is not None)
-    ]
-    open_runs = [run for run in runs if run not in ended and (run.is_trial or _find_same(run, plan.trials) is None)]
+    open_seeds = [run for run in seeds if not (has_ended(run) if run.loss in waiting else read_outcome(run))]
+    open_runs = [*open_trials, *(run for run in open_seeds if _find_same(run, plan.trials) is None)]
+    ended = len(plan.trials) + len(seeds) - len(open_trials) - len(open_seeds)
     seconds = 0.0
     if open_runs:
         print("Timing a few steps.", flush=True)
         seconds = estimate_seconds(open_runs, measure_speed(open_runs[0].config), config.compare.jobs)
-    return describe_effort(plan.trials, seeds, len(ended), seconds, config.compare.jobs)
+    return describe_effort(plan.trials, seeds, ended, seconds, config.compare.jobs)
 
 
 def _choose(row: Row, runs: Sequence[Run]) -> Trial | None:

@@ -62,8 +62,7 @@ class ESCIReader:
 
     def read(self, request: ReadRequest) -> Iterator[RankedList]:
         """Yields the lists, documents in the order of the rows."""
-        rule = "must be query or given, since the set has no times"
-        require(request.split_by in ("query", "given"), "data.split.by", rule, request.split_by)
+        request.refuse_times()
         with Database(request.folder, self.memory_gigabytes) as database:
             self._load_products(request, database)
             judged = self._load_examples(request, database)

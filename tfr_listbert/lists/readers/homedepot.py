@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfr_listbert.config import require
 from tfr_listbert.lists.readers.documents import select_document, stream_lists
 from tfr_listbert.lists.readers.judgements import load_judgements, select_judgements
 from tfr_listbert.lists.request import ReadRequest
@@ -44,8 +43,7 @@ class HomeDepotReader:
 
     def read(self, request: ReadRequest) -> Iterator[RankedList]:
         """Yields the lists, documents in the order of the rows."""
-        rule = "must be query or given, since the set has no times"
-        require(request.split_by in ("query", "given"), "data.split.by", rule, request.split_by)
+        request.refuse_times()
         with Database(request.folder) as database:
             source = open_source(self.path, "data.options.path", CSVFormat(encoding=self._find_encoding()))
             columns = map_known_columns(source, database, _COLUMNS, _ROLES, request.document_columns)
