@@ -1,7 +1,4 @@
-"""Which version is `stable`: a new one only if it refuses no client of the current one, and is not significantly worse.
-
-Worse is told on the same lists.
-"""
+"""Which version is `stable`: a new one only if it refuses no client of the current one, nor is significantly worse."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfr_listbert.config import Config
-from tfr_listbert.folders import replace_file
+from tfr_listbert.folders import write_whole
 from tfr_listbert.lists.elwc import list_shards
 from tfr_listbert.rows.list_index import index_lists
 from tfr_listbert.schema import InputError
@@ -51,8 +51,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any] | None:
 
 def write_manifest(folder: str | Path, manifest: Mapping[str, Any]) -> None:
     """Writes the manifest, whole or not at all."""
-    with replace_file(Path(folder) / MANIFEST_FILE) as partial:
-        partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    write_whole(Path(folder) / MANIFEST_FILE, json.dumps(manifest, indent=1) + "\n")
 
 
 def name_shard(number: int, shards: int) -> str:
